@@ -1,0 +1,88 @@
+"""Training a WordPiece tokenizer on the corpus itself (Schuster & Nakajima 2012)."""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0 to 4
+MAX_INPUT = 512  # tokens; the positions of every ELECTRA as published
+SAMPLE_CHARACTERS = 16_000_000  # more text changes few pieces and costs seconds
+
+
+def train_wordpiece(
+    texts: Sequence[str], *, vocab_size: int, lowercase: bool
+) -> PreTrainedTokenizerBase:
+    """Trains a WordPiece vocabulary; the same texts give the same pieces with the same ids.
+
+    Accents are kept even where case is folded: stripping them decomposes characters first, which
+    would take every Hangul syllable apart.
+
+    Args:
+        texts: The corpus, or a part of it as `sample` takes it.
+        vocab_size: Pieces wanted, special tokens included; a small corpus can yield fewer.
+        lowercase: Whether case is folded, in training and in use.
+
+    Returns:
+        A `BertTokenizer` whose saved folder `AutoTokenizer` loads.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from transformers import BertTokenizer
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=False, lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(tokenizer.normalizer.normalize_str(text))
+    alphabet = _alphabet(counts, vocab_size=vocab_size)
+    # The trainer numbers continuations in the order of a randomly seeded hash map and breaks ties
+    # between merges by number. Naming them beforehand makes the result a function of the texts.
+    continuations = [f"##{character}" for character in alphabet if _continues(character)]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[*SPECIAL_TOKENS, *continuations],
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    pieces = tokenizer.get_vocab()
+    return BertTokenizer(
+        vocab={piece: pieces[piece] for piece in sorted(pieces, key=pieces.__getitem__)},
+        do_lower_case=lowercase,
+        strip_accents=False,
+        model_max_length=MAX_INPUT,
+    )
+
+
+def sample(lengths: Sequence[int], characters: int = SAMPLE_CHARACTERS) -> range:
+    """Returns which documents to train a tokenizer on: evenly spaced, of about so many characters.
+
+    Args:
+        lengths: Characters of each document.
+        characters: Characters wanted at most, roughly.
+    """
+    stride = max(1, -(-int(sum(lengths)) // characters))
+    return range(0, len(lengths), stride)
+
+
+def _alphabet(counts: Counter[str], *, vocab_size: int) -> list[str]:
+    """Returns the characters that become pieces, the most frequent ones, sorted."""
+    # Each can stand alone and as a continuation. In a large alphabet such as Hangul the rare ones
+    # must leave room for whole words.
+    room = (vocab_size - len(SPECIAL_TOKENS)) // 2
+    limit = min(room, max(1000, vocab_size // 4))
+    characters = [character for character in counts if not character.isspace()]
+    return sorted(sorted(characters, key=lambda c: (-counts[c], c))[:limit])
+
+
+def _continues(character: str) -> bool:
+    """Whether a character can continue a word: the normaliser isolates punctuation and Hanzi."""
+    return character not in string.punctuation and not "\u4e00" <= character <= "\u9fff"

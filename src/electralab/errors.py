@@ -1,0 +1,38 @@
+"""The two ways a command can end badly that are no defect of this project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something only the user can change: configuration, data, a path. Exit status 2.
+
+    Args:
+        problems: One line a problem, or a single line. Each names the key, file, row or column,
+            what was expected, what was found, and what to do.
+    """
+
+    exit_status = 2
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class RunFailure(UserError):
+    """The run failed for a reason outside the configuration, such as a dead server. Exit status 1."""
+
+    exit_status = 1
+
+
+class Interrupted(BaseException):
+    """A signal stopped the run after its checkpoint was saved.
+
+    Args:
+        exit_status: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+
+    def __init__(self, exit_status: int) -> None:
+        self.exit_status = exit_status
+        super().__init__(f"stopped by a signal (exit status {exit_status})")

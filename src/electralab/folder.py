@@ -1,0 +1,64 @@
+"""The folder of a run: what it is called and what stands in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+CONFIG, OVERRIDES, LOG = "config.yaml", "overrides.yaml", "run.log"
+IDENTITY, SUMMARY = "run.json", "summary.json"
+CHECKPOINTS, MODEL = "checkpoints", "model"
+
+
+def new_run_folder(output_dir: Path, *, name: str, signature: str) -> Path:
+    """Makes ``<output_dir>/<name>/<time>-<signature>``; two runs of one second get two folders."""
+    stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{signature}"
+    for attempt in range(1, 1000):
+        folder = output_dir / name / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(output_dir / name / stem)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that it is there whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes a JSON file, whole or not at all."""
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def write_yaml(path: Path, content: Any) -> None:
+    """Writes a YAML file, whole or not at all."""
+    write_whole(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Returns the newest checkpoint of a run folder, if there is one."""
+    found = [
+        path
+        for path in (folder / CHECKPOINTS).glob("checkpoint-*")
+        if path.name.removeprefix("checkpoint-").isdigit()
+        and (path / "trainer_state.json").is_file()
+    ]
+    return max(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), default=None)

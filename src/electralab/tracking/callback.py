@@ -1,0 +1,60 @@
+"""🤗 Trainer's MLflow callback inside a run that we opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers.integrations import MLflowCallback
+
+from electralab.tracking.run import TrackedRun
+
+
+class RunCallback(MLflowCallback):
+    """Sends the Trainer's logs to a tracked run, and does nothing else.
+
+    The stock callback also records some 150 arguments beside our parameters, writes the points of
+    a resumed window twice, starts a run where it finds none, and ends whatever run is active when
+    it is collected.
+
+    Args:
+        run: The run; works without a store too.
+    """
+
+    def __init__(self, run: TrackedRun) -> None:
+        # The stock constructor would only import MLflow, which `tracking=off` does not need.
+        self._run = run
+        self._training = False
+
+    def setup(self, args: Any, state: Any, model: Any) -> None:
+        """Nothing to set up: the run is open."""
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """From here on, steps that are in the store already are being replayed."""
+        self._training = True
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Records every number of a log at the current step."""
+        if state.is_world_process_zero:
+            numbers = {name: _number(value) for name, value in (logs or {}).items()}
+            numbers = {name: value for name, value in numbers.items() if value is not None}
+            self._run.log_metrics(numbers, state.global_step, replayed=self._training)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Leaves the run open for what is measured after the training."""
+        self._training = False
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Checkpoints stay in the run's folder."""
+
+    def __del__(self) -> None:
+        """Ends no run, unlike the stock callback."""
+
+
+def _number(value: Any) -> float | None:
+    """A log entry as a number: Python's, NumPy's, or a tensor of one element; else None."""
+    if isinstance(value, bool | str) or value is None:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        return None

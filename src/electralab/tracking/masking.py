@@ -1,0 +1,51 @@
+"""Keeping secrets out of what a run records."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "***"
+
+# `token` alone, or behind a word that makes it a credential: `pad_token` and `max_new_tokens` are
+# settings of a tokenizer.
+_SECRET_KEY = re.compile(
+    r"(?:^|_)(?:password|passwd|pwd|secret|secrets|credential|credentials|api_?key|access_?key"
+    r"|secret_?key|private_?key)$"
+    r"|^token$|(?:^|_)(?:hub|hf|auth|access|api|bearer|session|refresh|private|personal)_token$",
+    re.IGNORECASE,
+)
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]*://)[^/\s'\"]*@")
+_QUERY = re.compile(
+    r"(?P<key>[?&](?:password|passwd|token|secret|sig|signature|api_?key|access_?key|"
+    r"x-amz-[a-z-]*|x-goog-[a-z-]*)=)[^&\s'\"#]*",
+    re.IGNORECASE,
+)
+# Tokens that are recognised by their own form: Hugging Face, AWS, GitHub, OpenAI-like.
+_TOKEN = re.compile(
+    r"\b(?:hf_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}"
+    r"|github_pat_[A-Za-z0-9_]{20,}|sk-[A-Za-z0-9_\-]{20,})"
+)
+
+
+def is_secret(key: str) -> bool:
+    """Whether the last part of a dotted key names a credential.
+
+    >>> is_secret("trainer.hub_token"), is_secret("model.tokenizer")
+    (True, False)
+    """
+    return bool(_SECRET_KEY.search(key.rsplit(".", 1)[-1]))
+
+
+def mask(text: str) -> str:
+    """Replaces credentials inside URIs and well-known tokens by ``***``.
+
+    >>> mask("postgresql://me:pass@host/db")
+    'postgresql://***@host/db'
+    """
+    text = _USERINFO.sub(rf"\g<scheme>{HIDDEN}@", text)
+    return _TOKEN.sub(HIDDEN, _QUERY.sub(rf"\g<key>{HIDDEN}", text))
+
+
+def mask_value(key: str, text: str) -> str:
+    """The value of a key as it may be recorded: hidden when the key names a credential."""
+    return HIDDEN if is_secret(key) and text not in ("", "null") else mask(text)

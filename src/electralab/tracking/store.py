@@ -1,0 +1,200 @@
+"""Where runs are recorded: a local SQLite store, an MLflow server, or nowhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from electralab.errors import RunFailure, UserError
+from electralab.tracking.masking import mask
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+    from electralab.config import TrackingConfig
+
+DATABASE = "mlflow.db"
+ARTIFACTS = "artifacts"
+PROBE_SECONDS = 3  # for a server's first answer
+_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # A server that hangs must not hold up the end of a run for the default of ten minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+
+
+@dataclass(frozen=True)
+class Store:
+    """A place where runs are recorded.
+
+    Args:
+        mode: ``local``, ``server`` or ``off``.
+        uri: MLflow tracking URI; None when off.
+        artifact_root: URI of the folder of artifacts; None where a server decides.
+    """
+
+    mode: str
+    uri: str | None = None
+    artifact_root: str | None = None
+
+    def __str__(self) -> str:
+        return describe_uri(self.uri) if self.uri else "no store"
+
+    def client(self) -> MlflowClient:
+        """The MLflow client of this store; imports MLflow.
+
+        Raises:
+            RunFailure: If the store cannot be opened.
+        """
+        return _client(self.uri)
+
+
+def describe_uri(uri: str) -> str:
+    """A tracking URI as it may be shown: credentials are hidden."""
+    return mask(uri)
+
+
+def open_store(tracking: TrackingConfig, *, output_dir: str | Path, create: bool = True) -> Store:
+    """Opens the store of a configuration; creates the local one if there is none yet.
+
+    Processes after the first of a distributed run get a store that is off: one process records.
+
+    Args:
+        tracking: The node `tracking` of a configuration.
+        output_dir: Folder of all runs.
+        create: False for commands that only look: makes nothing and asks no server.
+
+    Raises:
+        UserError: If the folder cannot be written or the URI is no tracking URI.
+        RunFailure: If a server does not answer.
+    """
+    quieten()
+    if tracking.mode == "off" or os.environ.get("RANK", "0") != "0":
+        return Store("off")
+    if tracking.mode == "server":
+        store = Store("server", tracking.uri)
+        if create:
+            _probe(store)
+        return store
+    folder = Path(output_dir).absolute()
+    if "?" in str(folder):
+        raise UserError(f"`output_dir` must not contain `?`, but is {folder} instead.")
+    database = folder / DATABASE
+    store = Store("local", f"sqlite:///{database}", (folder / ARTIFACTS).as_uri())
+    if not database.exists():
+        if not create:
+            return Store("off")
+        _create(database, artifact_root=store.artifact_root)
+    return store
+
+
+def quieten() -> None:
+    """Turns MLflow's telemetry and chatter off; call it before MLflow is imported."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # where it is imported already
+    # These print a trace or a line a retry for what we report ourselves.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong between us and a store, in one short line without credentials."""
+    import re
+
+    text = " ".join(str(error).split())
+    if found := re.search(r"\[Errno -?\d+\] ([A-Z][^'\"()\[\]]+)", text):
+        return found[1].strip()
+    if "timed out" in text:
+        return "it did not answer in time"
+    if "NameResolutionError" in text:
+        return "its host name is not known"
+    status = re.search(r"(?:error code|status code|failed with error code) (\d{3})", text)
+    if status and status[1] in ("401", "403"):
+        return f"it refuses the credentials (HTTP {status[1]})"
+    if status:
+        return f"it answers with HTTP {status[1]}"
+    if "out-of-date database schema" in text:
+        return "another MLflow version made it; back it up, then run `mlflow db upgrade` on it"
+    text = mask(text) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+@cache
+def _client(uri: str) -> MlflowClient:
+    quieten()
+    from mlflow.tracking import MlflowClient
+
+    quieten()
+    try:
+        return MlflowClient(uri)
+    except Exception as error:
+        raise RunFailure(f"The store {mask(uri)} cannot be opened: {reason(error)}.") from error
+
+
+def _create(database: Path, *, artifact_root: str) -> None:
+    """Makes a complete store beside its place and moves it there, so that no one sees half."""
+    from filelock import FileLock
+
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(database.with_suffix(".lock")):
+            if database.exists():
+                return
+            new = database.with_name(f".{database.stem}-{os.getpid()}.new")
+            new.unlink(missing_ok=True)
+            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+            quieten()
+            SqlAlchemyStore(f"sqlite:///{new}", artifact_root).engine.dispose()
+            os.replace(new, database)
+    except OSError as error:
+        raise UserError(
+            f"`output_dir` must be a folder that can be written, but {database.parent} "
+            f"is not: {error.strerror or error}."
+        ) from error
+
+
+def _probe(store: Store) -> None:
+    """Asks a server one question, so that a dead one is noticed before any work is done."""
+    scheme = (store.uri or "").partition("://")[0].partition("+")[0]
+    if scheme not in _SCHEMES:
+        raise UserError(
+            f"`tracking.uri` must begin with one of {', '.join(_SCHEMES)}, "
+            f"but is {describe_uri(store.uri or 'null')} instead."
+        )
+    client = store.client()
+    failures: list[BaseException] = []
+    answered = threading.Event()
+
+    def ask() -> None:
+        try:
+            client.search_experiments(max_results=1)
+        except BaseException as error:
+            failures.append(error)
+        answered.set()
+
+    # In a thread, for the time that drivers and name look-ups take cannot be limited otherwise.
+    before = {name: os.environ.get(name) for name in _SETTINGS if "HTTP" in name}
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(PROBE_SECONDS)
+    threading.Thread(target=ask, daemon=True, name="tracking-probe").start()
+    in_time = answered.wait(PROBE_SECONDS + 1)
+    os.environ.update({name: value for name, value in before.items() if value is not None})
+    if not in_time or failures:
+        why = reason(failures[0]) if failures else "it did not answer in time"
+        raise RunFailure(
+            f"`tracking.uri` {describe_uri(store.uri)} cannot be used: {why}. "
+            "Start the server, correct the URI, or choose tracking=local."
+        )

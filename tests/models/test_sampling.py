@@ -1,0 +1,50 @@
+"""Trap 3: the draw follows softmax(logits / temperature), in the tail and in half precision too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from electralab.models.random import uniform
+from electralab.models.sampling import sample
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_chi_square_against_the_softmax(dtype, temperature):
+    draws, vocab = 200_000, 50
+    logits = (2 * torch.randn(vocab, generator=torch.Generator().manual_seed(1))).to(dtype)
+    numbers = torch.from_numpy(uniform(9, 1, size=draws)[0])
+    tokens = sample(logits.expand(draws, vocab), numbers, temperature=temperature)
+    expected = torch.softmax(logits.double() / temperature, -1).numpy() * draws
+    observed = np.bincount(tokens.numpy(), minlength=vocab)
+    common = expected >= 5  # the chi-square approximation needs no nearly empty cells
+    observed = np.append(observed[common], observed[~common].sum())
+    expected = np.append(expected[common], expected[~common].sum())
+    if expected[-1] == 0:
+        observed, expected = observed[:-1], expected[:-1]
+    assert stats.chisquare(observed, expected * observed.sum() / expected.sum()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_tail_of_a_zipf_vocabulary_is_drawn(dtype):
+    vocab, draws = 30_000, 20_000
+    logits = -torch.log(torch.arange(1, vocab + 1).float()).to(dtype)
+    numbers = torch.from_numpy(uniform(9, 2, size=draws)[0])
+    tokens = torch.cat([sample(logits.expand(len(u), vocab), u) for u in numbers.split(500)])
+    tail = torch.softmax(logits.double(), -1)[1000:].sum().item()
+    assert stats.binomtest(int((tokens >= 1000).sum()), draws, tail).pvalue > 1e-3
+
+
+def test_the_draw_inverts_the_distribution_function():
+    logits = torch.log(torch.tensor([0.2, 0.0, 0.5, 0.3], dtype=torch.float64))
+    numbers = torch.tensor([1e-9, 0.19, 0.21, 0.69, 0.71, 1 - 2**-24], dtype=torch.float64)
+    assert sample(logits.expand(6, 4), numbers).tolist() == [0, 0, 2, 2, 3, 3]
+
+
+def test_an_extreme_number_stays_inside_the_vocabulary():
+    logits = torch.zeros(2, 30_522)
+    tokens = sample(logits, torch.tensor([1 - 2**-24, 2**-24]))
+    assert tokens.tolist()[0] < 30_522 and tokens.tolist()[1] == 0
