@@ -1,8 +1,124 @@
-import hydra
+"""The command `electralab`: verbs, and everything else to Hydra."""
 
-@hydra.main(version_base="1.3", config_path="pkg://electralab.conf", config_name="config")
-def main(cfg):
-    print(cfg.name)
+from __future__ import annotations
 
-def entry():
-    main()
+import argparse
+import importlib
+import os
+import sys
+from typing import Any, NoReturn
+
+from electralab.errors import Interrupted, UserError
+from electralab.nearest import did_you_mean
+
+# Imported when typed, so that the others answer at once.
+VERBS = {
+    "check": "electralab.verbs.check:main",
+    "resume": "electralab.verbs.resume:main",
+    "predict": "electralab.verbs.predict:main",
+    "export": "electralab.verbs.export:main",
+    "ui": "electralab.verbs.ui:main",
+}
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: The words after `electralab`; none: those of the process.
+
+    Returns:
+        The exit status: 0 done, 1 the run failed, 2 something must be changed, 130 and 143 after
+        Ctrl-C and SIGTERM.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        return _dispatch(words)
+    except UserError as error:
+        for line in error.problems:
+            print(line, file=sys.stderr)
+        return error.exit_status
+    except (Interrupted, KeyboardInterrupt) as error:
+        return error.exit_status if isinstance(error, Interrupted) else 130
+    except SystemExit as error:  # of the parser, or of Hydra's display flags
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from electralab.jobs import describe
+
+        print(describe(error), file=sys.stderr)
+        return 1
+
+
+def _dispatch(words: list[str]) -> int:
+    first = words[0] if words else ""
+    if first in VERBS:
+        module, _, function = VERBS[first].partition(":")
+        return getattr(importlib.import_module(module), function)(words[1:])
+    if first and "=" not in first and first[0] not in "-~+":
+        raise UserError(f"`{first}` is no command{did_you_mean(first, VERBS)}")
+    if words == ["--version"]:
+        return _version()
+    flags = parse_flags(words)
+    if _displays(flags):
+        from electralab import display
+
+        return display.show(flags)
+    return _run(flags)
+
+
+def _version() -> int:
+    from importlib.metadata import version
+
+    print(f"electralab {version('electralab')} (hydra-core {version('hydra-core')})")
+    return 0
+
+
+def _run(flags: argparse.Namespace) -> int:
+    from electralab import jobs
+    from electralab.points import checked
+
+    command = checked(flags)
+    return jobs.launch(
+        flags.overrides,
+        path=command.path,
+        config_name=flags.config_name,
+        multirun=command.multirun,
+        total=len(command.points),
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; `electralab --help` shows what there is.")
+
+
+def parse_flags(words: list[str]) -> argparse.Namespace:
+    """Reads Hydra's own flags and the overrides among a command's words.
+
+    Raises:
+        UserError: A flag is not known.
+    """
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    parser.__class__ = _Parser
+    # Flags may stand between overrides.
+    flags = parser.parse_intermixed_args(words)
+    if flags.experimental_rerun is not None:
+        raise UserError("--experimental-rerun loads a pickle, which can run code; use `resume RUN`.")
+    return flags
+
+
+def _displays(flags: Any) -> bool:
+    return bool(
+        flags.help or flags.hydra_help or flags.cfg or flags.shell_completion
+        or flags.info is not None
+    )  # fmt: skip

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from electralab import schema_errors
+from electralab.errors import UserError
 
 Text = Annotated[str, Field(min_length=1)]
 Paths = Text | Annotated[list[Text], Field(min_length=1)]
@@ -84,7 +87,8 @@ class ModelConfig(Section):
     intermediate_size: Size
     max_position_embeddings: Size
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
-    share_embeddings: Literal["all", "none"]
+    attention: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None
+    share_embeddings: Literal["all", "none"] | None
     generator: GeneratorConfig
 
 
@@ -122,3 +126,73 @@ class Config(Section):
     model: ModelConfig
     trainer: dict[str, Any]
     tracking: TrackingConfig
+
+
+def validate(container: dict[str, Any]) -> Config:
+    """Turns a composed configuration into a typed one.
+
+    Args:
+        container: Plain nested mappings, as `OmegaConf.to_container` makes them.
+
+    Raises:
+        UserError: With a line for every key that is missing, unknown, of the wrong type or out of
+            its range.
+    """
+    config, problems = inspect(container)
+    if problems:
+        raise UserError(list(problems.values()))
+    return config
+
+
+def inspect(container: dict[str, Any]) -> tuple[Config, dict[schema_errors.Key, str]]:
+    """Types a configuration even if parts of it are wrong, so that the rest can be checked.
+
+    Args:
+        container: Plain nested mappings.
+
+    Returns:
+        The configuration, where some legal value stands for each wrong one, and a line for each
+        wrong key.
+    """
+    problems = schema_errors.value_problems(container)
+    mended = _without(container, problems)
+    for key in problems:
+        _put(mended, key)
+    # Mending one key can bring the next to light, such as those of a section that was a number.
+    for _ in range(10):
+        try:
+            return Config.model_validate(mended), problems
+        except ValidationError as error:
+            found = schema_errors.translate(
+                error.errors(include_url=False), schema=Config, container=mended
+            )
+            problems = found | problems
+            mended = _without(mended, found)
+            for key in found:
+                _put(mended, key)
+    raise AssertionError(f"the configuration cannot be mended: {problems}")
+
+
+def _without(node: Any, keys: Any, here: schema_errors.Key = ()) -> Any:
+    if isinstance(node, dict):
+        inner = {name: (*here, str(name)) for name in node}
+        return {n: _without(node[n], keys, k) for n, k in inner.items() if k not in keys}
+    return list(node) if isinstance(node, list) else node
+
+
+def _put(container: dict[str, Any], key: schema_errors.Key) -> None:
+    """Puts some legal value where a wrong one was; an unknown key stays away."""
+    node, schema = container, Config
+    for depth, name in enumerate(key):
+        field = schema.model_fields.get(name)
+        if field is None:
+            return
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            if depth == 0 and name == "trainer" and len(key) > 1:
+                return
+            node[name] = schema_errors.legal_value(field.annotation, field.metadata)
+            return
+        if depth == len(key) - 1 or not isinstance(node.get(name), dict):
+            node[name] = schema_errors.legal_value(field.annotation, field.metadata)
+            return
+        node, schema = node[name], field.annotation

@@ -21,7 +21,7 @@ class UserError(Exception):
 
 
 class RunFailure(UserError):
-    """The run failed for a reason outside the configuration, such as a dead server. Exit status 1."""
+    """The run failed for a reason outside the configuration: a dead server, say. Exit status 1."""
 
     exit_status = 1
 

@@ -33,13 +33,18 @@ def say(*lines: str) -> None:
 def show_data(data: Any) -> None:
     """Prints what the data came to."""
     report = data.report
-    dropped = ", ".join(f"{count:,} {reason}" for reason, count in report["dropped"].items() if count)
-    blocks = ", ".join(f"{name} {count:,}" for name, count in report["blocks"].items())
+    dropped = ", ".join(
+        f"{count:,} {reason}" for reason, count in report["dropped"].items() if count
+    )
     say(
-        f"data   {report['documents']:,} documents"
+        f"data   {report['documents']['read']:,} documents"
         + (f" (dropped: {dropped})" if dropped else "")
-        + f", {report['tokens']:,} tokens; rows: {blocks}"
-        + (" · from the cache" if data.from_cache else "")
+        + (", from the cache" if data.from_cache else ""),
+        *(
+            f"       {name:<10} {report['documents'][name]:>10,} documents "
+            f"{report['tokens'][name]:>12,} tokens {count:>9,} rows"
+            for name, count in report["blocks"].items()
+        ),
     )
 
 
@@ -103,7 +108,9 @@ def show_summary(summary: dict[str, Any], *, task: Any, config: Config) -> None:
     """Prints the results and the commands to type next."""
     folder = shlex.quote(_short(summary["folder"]))
     example = shlex.quote("returns the absolute path of the current [MASK]")
-    place = "" if config.output_dir == "outputs" else f" output_dir={shlex.quote(config.output_dir)}"
+    place = (
+        "" if config.output_dir == "outputs" else f" output_dir={shlex.quote(config.output_dir)}"
+    )
     highlights = task.highlights(summary["metrics"], unigram_entropy=summary["unigram_entropy"])
     say(
         "",

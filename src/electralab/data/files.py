@@ -70,6 +70,4 @@ def held_out(data) -> dict[str, float | str]:
 
 
 def _visible(file: Path, root: str) -> bool:
-    return file.is_file() and not any(
-        part.startswith(".") for part in file.relative_to(root).parts
-    )
+    return file.is_file() and not any(part.startswith(".") for part in file.relative_to(root).parts)

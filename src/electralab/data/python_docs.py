@@ -45,11 +45,14 @@ def iter_docstrings(
         ``text`` (dedented), ``library`` (its distribution, ``python`` for the standard library)
         and ``name`` (module and qualified name of what it documents).
     """
+    from tqdm import tqdm
+
     files = _files(_installed(distributions))
     tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
     processes = min(num_proc or min(cores(), 8), len(tasks))
     seen: set[str] = set()
-    for found in _parsed(tasks, processes):
+    parsed = _parsed(tasks, processes)
+    for found in tqdm(parsed, "reading docstrings", len(tasks), disable=None, delay=2):
         for library, name, text in found:
             if text not in seen:
                 seen.add(text)
@@ -138,8 +141,8 @@ def _installed(names: list[str] | None) -> dict[str, Distribution]:
     from packaging.utils import canonicalize_name
 
     found: dict[str, Distribution] = {}
-    level = [(name, frozenset()) for name in names or ["electralab"]]
-    for depth in range(1 if names else DEPTH + 1):
+    level = [(name, frozenset()) for name in (["electralab"] if names is None else names)]
+    for _ in range(DEPTH + 1 if names is None else 1):
         below: list[tuple[str, frozenset[str]]] = []
         for name, extras in level:
             key = canonicalize_name(name)
@@ -148,8 +151,6 @@ def _installed(names: list[str] | None) -> dict[str, Distribution]:
             try:
                 found[key] = distribution(name)
             except PackageNotFoundError:
-                continue
-            if depth == DEPTH:
                 continue
             for line in found[key].requires or []:
                 try:
@@ -160,7 +161,7 @@ def _installed(names: list[str] | None) -> dict[str, Distribution]:
                 if marker is None or any(marker.evaluate({"extra": e}) for e in extras or {""}):
                     below.append((required.name, frozenset(required.extras)))
         level = below
-    if not names:
+    if names is None:
         found.pop("electralab", None)
     return dict(sorted(found.items()))
 

@@ -32,6 +32,7 @@ def train_wordpiece(
         A `BertTokenizer` whose saved folder `AutoTokenizer` loads.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from tqdm import tqdm
     from transformers import BertTokenizer
 
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -39,7 +40,7 @@ def train_wordpiece(
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
 
     counts: Counter[str] = Counter()
-    for text in texts:
+    for text in tqdm(texts, "training a tokenizer", disable=None, delay=1):
         counts.update(tokenizer.normalizer.normalize_str(text))
     alphabet = _alphabet(counts, vocab_size=vocab_size)
     # The trainer numbers continuations in the order of a randomly seeded hash map and breaks ties

@@ -113,8 +113,8 @@ def load_electra(
     missing = sorted(name for name in info["missing_keys"] if name.startswith("electra."))
     if missing:
         raise UserError(
-            f"`{key}` must hold the whole encoder, but {name_or_path!r} lacks {len(missing)} of its "
-            f"tensors, {missing[0]} the first of them."
+            f"`{key}` must hold the whole encoder, but {name_or_path!r} lacks {len(missing)} of "
+            f"its tensors, {missing[0]} the first of them."
         )
     fresh = sorted(set(info["missing_keys"]) - set(missing))
     if fresh:
@@ -159,7 +159,9 @@ def load_pair(
     else:
         gen = ElectraForMaskedLM(generator or quarter_of(disc.config))
         equal = True
-        log.warning("No generator is named: a fresh one, %d wide, is trained.", gen.config.hidden_size)
+        log.warning(
+            "No generator is named: a fresh one, %d wide, is trained.", gen.config.hidden_size
+        )
     check_fit(gen.config, disc.config)
     share = share_embeddings or ("all" if equal else "none")
     if share == "all" and not equal:
@@ -169,7 +171,9 @@ def load_pair(
         )
     pair = RtdPair(
         RtdPairConfig(
-            generator=gen.config.to_dict(), discriminator=disc.config.to_dict(), share_embeddings=share
+            generator=gen.config.to_dict(),
+            discriminator=disc.config.to_dict(),
+            share_embeddings=share,
         )
     )
     pair.generator.load_state_dict(gen.state_dict())

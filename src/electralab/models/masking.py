@@ -93,9 +93,9 @@ class MaskingCollator:
         """Collates examples with ``input_ids``, ``epoch`` and ``index``.
 
         Returns:
-            ``input_ids`` and ``masked_ids`` of shape ``(batch, seq_len)``; ``positions``, ``chosen``
-            and ``uniforms`` of shape ``(batch, K)``; ``attention_mask`` where there are pads; with a
-            probe also ``probe_ids`` of shape ``(batch, seq_len)``.
+            ``input_ids`` and ``masked_ids`` of shape ``(batch, seq_len)``; ``positions``,
+            ``chosen`` and ``uniforms`` of shape ``(batch, K)``; ``attention_mask`` where there are
+            pads; with a probe also ``probe_ids`` of shape ``(batch, seq_len)``.
         """
         rows = [np.asarray(example["input_ids"], dtype=np.int64) for example in examples]
         lengths = np.array([len(row) for row in rows])

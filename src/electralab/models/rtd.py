@@ -7,7 +7,7 @@ section 2. The vocabulary is computed at the chosen positions only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +47,7 @@ class RtdPairConfig(PretrainedConfig):
     """
 
     model_type = "electralab-rtd"
-    sub_configs = {"generator": ElectraConfig, "discriminator": ElectraConfig}
+    sub_configs: ClassVar = {"generator": ElectraConfig, "discriminator": ElectraConfig}
 
     def __init__(
         self,
@@ -154,7 +154,7 @@ class RtdPair(PreTrainedModel):
         return self.generator.generator_lm_head(self.generator.generator_predictions(picked))
 
     def doubt_logits(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """Returns the discriminator's logits, above 0 for "replaced", of shape ``(batch, seq_len)``."""
+        """Returns logits of shape ``(batch, seq_len)``, above 0 where a token looks replaced."""
         hidden = self.discriminator.electra(input_ids, attention_mask=attention_mask)
         logits = self.discriminator.discriminator_predictions(hidden.last_hidden_state)
         return at_least_float32(logits)
@@ -180,8 +180,8 @@ class RtdPair(PreTrainedModel):
             uniforms: A number of (0, 1) for each draw, of shape ``(batch, K)``.
             attention_mask: 1 at real tokens; none where every token is real.
             probe_ids: A corruption that depends on no generator, to be judged as well.
-            totals: Chosen positions and real tokens of the whole effective batch, of shape ``(2,)``,
-                by which the losses are divided; none: those of this batch.
+            totals: Chosen positions and real tokens of the whole effective batch, by which the
+                losses are divided, of shape ``(2,)``; none: those of this batch.
         """
         logits = self.fill_logits(masked_ids, positions, attention_mask)  # (B, K, V)
         original = input_ids.gather(1, positions)  # (B, K)
@@ -229,5 +229,7 @@ class RtdPair(PreTrainedModel):
             disc_logits=disc_logits,
             token_nll=nll,
             guessed=guessed,
-            probe_logits=None if probe_ids is None else self.doubt_logits(probe_ids, attention_mask),
+            probe_logits=None
+            if probe_ids is None
+            else self.doubt_logits(probe_ids, attention_mask),
         )

@@ -1,4 +1,4 @@
-"""Area under the ROC curve with an interval that respects that tokens of one row belong together."""
+"""Area under the ROC curve, with an interval that takes the tokens of a row together."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def row_bootstrap_auc(
 ) -> Auc:
     """Measures how well scores tell positives from negatives.
 
-    The interval resamples whole rows (Efron & Tibshirani 1993, chapter 13, percentile interval): the
+    The interval resamples whole rows (Efron & Tibshirani 1993, chapter 13, percentiles): the
     tokens of one row are no independent draws. It works on scores in quantile bins, which moves the
     area by less than one thousandth; the value itself is exact.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
@@ -122,14 +123,15 @@ def show(previews: Sequence[Preview], *, console: Console | None = None) -> None
     """Prints previews, a line for each view of a sentence."""
     console = console or Console(stderr=True, highlight=False)
     for item in previews:
+        lines = Table.grid(padding=(0, 2, 0, 1))  # long sentences wrap beside their label
         for label, text in (
             ("original", item.original),
             ("masked", item.masked),
             ("filled in", item.filled_in),
             ("doubted", item.doubted),
         ):
-            console.print(Text(f"  {label:>9}  ", style="dim") + Text(text))
-        console.print()
+            lines.add_row(Text(label, style="dim"), Text(text))
+        console.print(lines, Text(""))
 
 
 class PreviewCallback(TrainerCallback):

@@ -78,12 +78,13 @@ class ReplacedTokenDetection:
                 share_embeddings=model.share_embeddings,
                 dropout=model.dropout,
             )
-        if len(tokenizer) > pair.config.discriminator.vocab_size:
+        if len(tokenizer) > (known := pair.config.discriminator.vocab_size):
             raise UserError(
-                f"`model.tokenizer` must have at most the model's {pair.config.discriminator.vocab_size} "
-                f"pieces, but has {len(tokenizer)} instead; take the model's own with "
-                "model.tokenizer=auto."
+                f"`model.tokenizer` must have at most the model's {known} pieces, but has "
+                f"{len(tokenizer)} instead; take the model's own with model.tokenizer=auto."
             )
+        if model.attention is not None:
+            pair.set_attn_implementation(model.attention)
         pair.config.gen_weight = self.config.gen_weight
         pair.config.disc_weight = self.config.disc_weight
         pair.config.sampling_temperature = self.config.temperature
@@ -156,7 +157,11 @@ class ReplacedTokenDetection:
         guessed = torch.where(inputs["chosen"], outputs.guessed.long(), -100)
         replaced = torch.where(real, outputs.replaced.long(), -100)
         probe = torch.where(real, (inputs["probe_ids"] != inputs["input_ids"]).long(), -100)
-        return (outputs.token_nll, outputs.disc_logits, outputs.probe_logits), (guessed, replaced, probe)
+        return (outputs.token_nll, outputs.disc_logits, outputs.probe_logits), (
+            guessed,
+            replaced,
+            probe,
+        )
 
     def compute_metrics(self, evaluated: EvalPrediction) -> dict[str, float]:
         """Computes the evaluation metrics over every token, in float64."""
@@ -215,8 +220,9 @@ class ReplacedTokenDetection:
             return []
         gap = unigram_entropy - metrics["eval_mlm_loss"]
         return [
-            f"generator      eval_mlm_loss {metrics['eval_mlm_loss']:.3f} nats; the corpus's unigram "
-            f"entropy is {unigram_entropy:.3f}, {abs(gap):.3f} {'above' if gap > 0 else 'below'} it",
+            f"generator      eval_mlm_loss {metrics['eval_mlm_loss']:.3f} nats, "
+            f"{abs(gap):.3f} {'below' if gap > 0 else 'above'} the corpus's unigram entropy of "
+            f"{unigram_entropy:.3f}",
             *(
                 f"discriminator  {label} {metrics[f'eval_{name}_auc']:.3f} "
                 f"[{metrics[f'eval_{name}_auc_low']:.3f}, {metrics[f'eval_{name}_auc_high']:.3f}]"

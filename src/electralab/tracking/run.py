@@ -43,6 +43,7 @@ class TrackedRun:
         self._client = None if store.mode == "off" else store.client()
         self._logged: dict[tuple[str, int], float] = {}
         self._history: set[tuple[str, int]] = set()  # points from before a resume
+        self._moment = 0  # of the last point, in ms since the epoch
         self._not_finite: set[str] = set()
         self._tables: dict[str, list[dict[str, Any]]] = {}
         self._writer = MetricWriter(self._send)
@@ -60,6 +61,8 @@ class TrackedRun:
             replayed: True while a resumed run walks again over steps that are in the store
                 already; what is recorded at such a step stays.
         """
+        # Never twice the same moment: the UI shows the latest point of a step.
+        self._moment = max(int(time.time() * 1000), self._moment + 1)
         points = []
         for name, number in metrics.items():
             key, value = (entity_key(name), int(step)), float(number)
@@ -70,7 +73,7 @@ class TrackedRun:
                     self.set_tags({f"not_finite.{key[0]}": f"{value} at step {step}"})
             elif self._logged.get(key) != value and not (replayed and key in self._history):
                 self._logged[key] = value
-                points.append((key[0], value, int(time.time() * 1000), int(step)))
+                points.append((key[0], value, self._moment, int(step)))
         if points and self._client:
             self._writer.put(points)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"
 PROBE_SECONDS = 3  # for a server's first answer
+_SQLITE = b"SQLite format 3\x00"  # how such a file begins
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -86,14 +88,16 @@ def open_store(tracking: TrackingConfig, *, output_dir: str | Path, create: bool
             _probe(store)
         return store
     folder = Path(output_dir).absolute()
-    if "?" in str(folder):
-        raise UserError(f"`output_dir` must not contain `?`, but is {folder} instead.")
+    if any(character in str(folder) for character in "?%"):  # these mean something in a URI
+        raise UserError(f"`output_dir` must not contain `?` or `%`, but is {folder} instead.")
     database = folder / DATABASE
     store = Store("local", f"sqlite:///{database}", (folder / ARTIFACTS).as_uri())
-    if not database.exists():
+    if not _exists(database):
         if not create:
             return Store("off")
         _create(database, artifact_root=store.artifact_root)
+    elif create and not os.access(database, os.W_OK):
+        raise UserError(f"`output_dir` must be writable, but {database} is read-only.")
     return store
 
 
@@ -111,8 +115,6 @@ def quieten() -> None:
 
 def reason(error: BaseException) -> str:
     """What went wrong between us and a store, in one short line without credentials."""
-    import re
-
     text = " ".join(str(error).split())
     if found := re.search(r"\[Errno -?\d+\] ([A-Z][^'\"()\[\]]+)", text):
         return found[1].strip()
@@ -143,6 +145,20 @@ def _client(uri: str) -> MlflowClient:
         raise RunFailure(f"The store {mask(uri)} cannot be opened: {reason(error)}.") from error
 
 
+def _exists(database: Path) -> bool:
+    """Whether there is a database; an empty file, as an editor or `touch` leaves it, is none."""
+    try:
+        with database.open("rb") as file:
+            start = file.read(len(_SQLITE))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UserError(f"The store {database} cannot be read: {error.strerror}.") from error
+    if start and start != _SQLITE:  # MLflow would try again and again, for minutes
+        raise UserError(f"The store {database} is no SQLite database; move it away.")
+    return bool(start)
+
+
 def _create(database: Path, *, artifact_root: str) -> None:
     """Makes a complete store beside its place and moves it there, so that no one sees half."""
     from filelock import FileLock
@@ -150,20 +166,36 @@ def _create(database: Path, *, artifact_root: str) -> None:
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(database.with_suffix(".lock")):
-            if database.exists():
+            if _exists(database):
                 return
             new = database.with_name(f".{database.stem}-{os.getpid()}.new")
             new.unlink(missing_ok=True)
-            from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-            quieten()
-            SqlAlchemyStore(f"sqlite:///{new}", artifact_root).engine.dispose()
+            _migrate(new, artifact_root=artifact_root)
+            with new.open("rb") as file:
+                os.fsync(file.fileno())
             os.replace(new, database)
     except OSError as error:
         raise UserError(
             f"`output_dir` must be a folder that can be written, but {database.parent} "
             f"is not: {error.strerror or error}."
         ) from error
+
+
+def _migrate(database: Path, *, artifact_root: str) -> None:
+    """Fills a new database with MLflow's tables, by its dozens of migrations."""
+    import sqlalchemy
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    def hurry(connection, _) -> None:
+        # A file that nobody sees yet need not survive a power cut; 6 s become 1 s on a slow disk.
+        connection.execute("PRAGMA synchronous = OFF")
+
+    quieten()
+    sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", hurry)
+    try:
+        SqlAlchemyStore(f"sqlite:///{database}", artifact_root).engine.dispose()
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.engine.Engine, "connect", hurry)
 
 
 def _probe(store: Store) -> None:

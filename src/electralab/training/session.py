@@ -16,8 +16,8 @@ from electralab.config import Config
 from electralab.errors import Interrupted
 from electralab.origins import Origins
 from electralab.signature import signature
+from electralab.tracking import provenance
 from electralab.tracking.callback import RunCallback
-from electralab.tracking.provenance import provenance
 from electralab.tracking.run import TrackedRun, tracked_run
 from electralab.training.build import build_trainer
 from electralab.training.signals import StopOnSignal
@@ -41,10 +41,7 @@ def track(
     """
     sign = signature(config)
     resumed = origins.resumed
-    record = provenance()
-    diff = record.pop("git_diff", None)
     tags = {
-        **record,
         "signature": sign,
         "task": config.task.name,
         "data_fingerprint": data.fingerprint,
@@ -70,8 +67,7 @@ def track(
         for name in (files.CONFIG, files.OVERRIDES):
             run.log_artifact(folder / name)
         run.set_tags({"folder": str(folder)})
-        if diff:
-            run.log_text(diff, "provenance/git.diff")
+        provenance.record(run, provenance.provenance())
         handler = logging.FileHandler(folder / files.LOG, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         logging.getLogger().addHandler(handler)
@@ -138,8 +134,10 @@ def train_and_evaluate(
     metrics = dict(last_window(trainer.state.log_history))
     for prefix, dataset in (("eval", data.validation), ("test", data.test)):
         if dataset is not None:
-            found = trainer.evaluate(dataset, metric_key_prefix=prefix)
-            metrics |= {name: value for name, value in found.items() if name != "epoch"}
+            found = _just_evaluated(trainer, prefix) or trainer.evaluate(
+                dataset, metric_key_prefix=prefix
+            )
+            metrics |= _without_position(found)
             signals.raise_if_received()
     return metrics
 
@@ -147,4 +145,19 @@ def train_and_evaluate(
 def last_window(history: list[dict[str, float]]) -> dict[str, float]:
     """Returns the metrics of the last training log."""
     window = next((logs for logs in reversed(history) if "loss" in logs), {})
-    return {name: value for name, value in window.items() if name not in ("epoch", "step")}
+    return _without_position(window)
+
+
+def _without_position(logs: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in logs.items() if name not in ("epoch", "step")}
+
+
+def _just_evaluated(trainer: Any, prefix: str) -> dict[str, float] | None:
+    """Returns the evaluation of these very weights, if training ended with one."""
+    if trainer.args.load_best_model_at_end:
+        return None
+    logs = trainer.state.log_history
+    return next(
+        (log for log in logs if f"{prefix}_loss" in log and log["step"] == trainer.state.global_step),
+        None,
+    )

@@ -39,7 +39,9 @@ class ExperimentTrainer(Seq2SeqTrainer):
         window_metrics: Callable[[list[float]], dict[str, float]],
         tokens: int,
         eval_collator: Callable,
-        prediction: Callable[[Any, dict[str, Tensor]], tuple[tuple[Tensor, ...], tuple[Tensor, ...]]],
+        prediction: Callable[
+            [Any, dict[str, Tensor]], tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
+        ],
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

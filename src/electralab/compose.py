@@ -1,0 +1,282 @@
+"""Composing what a command means, every point of it, before Hydra's own job starts."""
+
+from __future__ import annotations
+
+import copy
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from hydra import version
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import setup_globals
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from electralab import guard, hydra_messages
+from electralab.errors import UserError
+
+CONFIG_PATH, CONFIG_NAME = "pkg://electralab.conf", "config"
+# Nodes whose names come from the installed Transformers, so that not all of them are in the YAML.
+_OPEN_NODES = ("trainer.", "adapt.trainer.", "finetune.trainer.")
+
+
+@dataclass
+class Point:
+    """One configuration of a command: plain, resolved, without the node `hydra`.
+
+    Attributes:
+        overrides: What makes it, as typed.
+        container: Nested mappings; an unset value is ``???``.
+        problems: Lines about what could not be composed or resolved.
+    """
+
+    overrides: list[str]
+    container: dict[str, Any]
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Composition:
+    """What a command means.
+
+    Attributes:
+        multirun: A sweep rather than one run.
+        points: Its configurations, in order; equal ones are all there.
+        problems: Everything that is wrong with composing, a line each.
+    """
+
+    multirun: bool
+    points: list[Point]
+    problems: list[str]
+
+
+def opened(overrides: list[str]) -> list[str]:
+    """Lets names of `trainer` be set that are not in the YAML, without a `+` before them."""
+    return [f"++{word}" if word.startswith(_OPEN_NODES) else word for word in overrides]
+
+
+def as_typed(overrides: list[str]) -> list[str]:
+    """Undoes `opened`, for records and messages."""
+    nodes = tuple(f"++{node}" for node in _OPEN_NODES)
+    return [word.removeprefix("++") if word.startswith(nodes) else word for word in overrides]
+
+
+def search_path(*, config_path: str | None = None, config_dir: str | None = None) -> ConfigSearchPath:
+    """Builds Hydra's search path: our groups, and a person's own in front of them.
+
+    Raises:
+        UserError: The folder does not exist.
+    """
+    version.setbase("1.3")
+    path = create_config_search_path(_as_source(config_path) if config_path else CONFIG_PATH)
+    if config_dir is not None:
+        if not os.path.isdir(config_dir):
+            raise UserError(f"--config-dir must be a folder, but {config_dir} is none.")
+        path.prepend(
+            provider="command-line",
+            path=f"file://{os.path.abspath(config_dir)}",
+            anchor=SearchPathQuery(provider="schema"),
+        )
+    return path
+
+
+def _as_source(config_path: str) -> str:
+    return config_path if "://" in config_path else os.path.abspath(config_path)
+
+
+class Composer:
+    """Composes a command with Hydra's own loader, and collects what is wrong instead of stopping.
+
+    Args:
+        path: Hydra's search path.
+        config_name: Name of the primary configuration.
+    """
+
+    def __init__(self, *, path: ConfigSearchPath, config_name: str | None = None) -> None:
+        setup_globals()
+        self._loader = ConfigLoaderImpl(path)
+        self._name = config_name or CONFIG_NAME
+        self._bases: dict[tuple[str, ...], DictConfig | None] = {}
+        self._problems: dict[str, None] = {}
+
+    def compose(self, overrides: list[str], *, multirun: bool = False) -> Composition:
+        """Composes every point of a command.
+
+        Args:
+            overrides: As typed.
+            multirun: `-m` was given.
+        """
+        self._problems = {}
+        parsed = self._parse(opened(overrides))
+        hydra = [item for item in parsed if item.is_hydra_override()]
+        task = [item for item in parsed if not item.is_hydra_override()]
+        for item in [item for item in hydra if item.is_sweep_override()]:
+            hydra.remove(item)
+            self._add(f"`{item.get_key_element()}` must be one value; Hydra's keys cannot be swept.")
+        self._hydra = self._usable(hydra)
+        fixed = [item for item in task if not item.is_sweep_override()]
+        first = self._base([item for item in fixed if self._is_group(item)])
+        if first is None:
+            return Composition(multirun, [], list(self._problems))
+        mode = OmegaConf.select(first, "hydra.mode")
+        multirun = multirun or mode == RunMode.MULTIRUN
+        if not multirun:
+            for item in task:
+                if item.is_sweep_override():
+                    self._add(hydra_messages.sweep_without_m(item))
+            combinations = [fixed]
+        else:
+            combinations = self._combinations(first, task, fixed)
+        points = [self._point(combination) for combination in combinations]
+        return Composition(multirun, points, list(self._problems))
+
+    def _add(self, problem: str) -> None:
+        # An override that is wrong in all points is one problem.
+        self._problems[problem] = None
+
+    def _parse(self, overrides: list[str]) -> list[Override]:
+        parser = OverridesParser.create(config_loader=self._loader)
+        parsed = []
+        for word in overrides:
+            try:
+                parsed += parser.parse_overrides([word])
+            except HydraException as error:
+                self._add(hydra_messages.syntax(*as_typed([word]), error))
+        return parsed
+
+    def _usable(self, hydra: list[Override]) -> list[Override]:
+        """Drops the overrides of `hydra.` that Hydra itself refuses, and says so."""
+        if not hydra or self._load(hydra) is not None:
+            return hydra
+        kept: list[Override] = []
+        for item in hydra:
+            if self._load([*kept, item], say=item) is not None:
+                kept.append(item)
+        return kept
+
+    @cached_property
+    def _repository(self) -> Any:
+        search = [
+            item.input_line for item in self._hydra if item.get_key_element() == "hydra.searchpath"
+        ]
+        return self._loader._parse_overrides_and_create_caching_repo(self._name, search)[1]
+
+    def _is_group(self, item: Override) -> bool:
+        """Says whether an override chooses a file, as Hydra decides it."""
+        if item.package is not None:
+            return True
+        return self._repository.group_exists(item.key_or_group) and not isinstance(
+            item.value() if not item.is_sweep_override() else None, dict
+        )
+
+    def _combinations(
+        self, first: DictConfig, task: list[Override], fixed: list[Override]
+    ) -> list[list[Override]]:
+        sweeper = first.hydra.sweeper
+        if sweeper.get("_target_") != f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}":
+            return [fixed]  # another sweeper chooses its points while it runs
+        params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
+        try:
+            arguments = self._parse(opened(params)) + task
+            batches = BasicSweeper.split_arguments(arguments, None)
+        except HydraException as error:
+            self._add(hydra_messages.composition(error))
+            return [fixed]
+        return [self._parse(words) for words in batches[0]]
+
+    def _base(self, groups: list[Override]) -> DictConfig | None:
+        """Composes the files that are chosen; values come later, one by one."""
+        key = tuple(item.input_line for item in groups)
+        if key not in self._bases:
+            config = self._load([*self._hydra, *groups], say=None if groups else "files")
+            if config is None:
+                kept: list[Override] = []
+                for item in groups:
+                    if self._load([*self._hydra, *kept, item], say=item) is not None:
+                        kept.append(item)
+                config = self._load([*self._hydra, *kept], say=None if groups else "files")
+            self._bases[key] = config
+        return self._bases[key]
+
+    def _load(
+        self, overrides: list[Override], say: Override | str | None = None
+    ) -> DictConfig | None:
+        words = [item.input_line for item in overrides]
+        try:
+            config = self._loader.load_configuration(
+                self._name, list(words), run_mode=RunMode.RUN, from_shell=False
+            )
+        except Exception as error:  # whatever the files hold, YAML errors included
+            if say is not None:
+                word = say.input_line if isinstance(say, Override) else None
+                self._add(hydra_messages.composition(error, word))
+            return None
+        hydra = OmegaConf.to_container(config.hydra, resolve=False)
+        job = {
+            name: value
+            for name, value in OmegaConf.to_container(config, resolve=False).items()
+            if name != "hydra"
+        }
+        for problem in guard.problems(hydra, job, typed=words):
+            self._add(problem)
+        return config
+
+    def _point(self, overrides: list[Override]) -> Point:
+        groups = [item for item in overrides if self._is_group(item)]
+        values = [item for item in overrides if not self._is_group(item)]
+        base = self._base(groups)
+        typed = as_typed([item.input_line for item in overrides])
+        if base is None:
+            return Point(typed, {})
+        config = copy.deepcopy(base)
+        for item in values:
+            try:
+                ConfigLoaderImpl._apply_overrides_to_config([item], config)
+            except HydraException as error:
+                names = hydra_messages.keys(config) if "." in item.key_or_group else None
+                names = names or [*config, *self._repository.get_group_options("", None)]
+                [word] = as_typed([item.input_line])
+                self._add(hydra_messages.composition(error, word, names))
+        HydraConfig.instance().set_config(config)
+        container, problems = _resolved(config)
+        for key, _ in guard.targets(container):
+            problems.append(f"`{key}` must not stand in a configuration, for it runs code.")
+        return Point(typed, container, problems)
+
+
+def _resolved(config: DictConfig) -> tuple[dict[str, Any], list[str]]:
+    """Resolves value by value, so that one that cannot be leaves the others."""
+    problems: list[str] = []
+
+    def plain(node: DictConfig, prefix: str) -> dict[str, Any]:
+        found = {}
+        for name in node:
+            key = f"{prefix}{name}"
+            if key == "hydra":
+                continue
+            if OmegaConf.is_missing(node, name):
+                found[name] = "???"
+                continue
+            try:
+                value = node[name]
+                if OmegaConf.is_dict(value):
+                    value = plain(value, f"{key}.")
+                elif OmegaConf.is_list(value):
+                    value = OmegaConf.to_container(value, resolve=True)
+            except OmegaConfBaseException as error:
+                problems.append(hydra_messages.interpolation(key, error))
+                continue
+            found[str(name)] = value
+        return found
+
+    return plain(config, ""), problems

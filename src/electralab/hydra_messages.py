@@ -1,0 +1,103 @@
+"""Hydra's refusals in one line each, with the nearest name there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+
+from electralab.nearest import did_you_mean
+
+
+def syntax(text: str, error: Exception) -> str:
+    """Says that one override cannot be read."""
+    if "=" not in text:
+        return f"`{text}` must have the form key=value."
+    key = text.partition("=")[0]
+    reason = str(error).splitlines()[0]
+    if reason.startswith(("Error parsing", "LexerNoViable")):
+        reason = next((line for line in str(error).splitlines()[1:] if "^" not in line), reason)
+    return (
+        f"`{text}` cannot be read ({reason}); put what is special to Hydra into quotes: "
+        f"'{key}=\"…\"'."
+    )
+
+
+def sweep_without_m(override: Override) -> str:
+    """Says that values for a sweep were given to one run."""
+    key, value = override.get_key_element(), override.get_value_string()
+    return f"`{key}` must be one value, but is {value} instead; add -m to run each, or write [{value}]."
+
+
+def unknown_key(key: str, config: DictConfig, groups: Iterable[str]) -> str:
+    """Says that there is no such key or group."""
+    names = [*keys(config), *groups]
+    return f"`{key}` is no key{did_you_mean(key, names) if len(names) < 400 else '.'}"
+
+
+def keys(config: DictConfig) -> list[str]:
+    """Returns every dotted key of a configuration, nodes included."""
+    found: list[str] = []
+
+    def walk(node: Any, prefix: str) -> None:
+        for name, value in node.items():
+            found.append(f"{prefix}{name}")
+            if isinstance(value, dict):
+                walk(value, f"{prefix}{name}.")
+
+    plain = OmegaConf.to_container(config, resolve=False)
+    walk({name: value for name, value in plain.items() if name != "hydra"}, "")
+    return found
+
+
+def composition(error: Exception, text: str | None = None, keys_of: Any = None) -> str:
+    """Says why files and groups do not compose.
+
+    Args:
+        error: What Hydra raised.
+        text: The override that brought it about, if one did.
+        keys_of: Names that may have been meant.
+    """
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        options = [name for name in error.options or [] if name != "keys"]
+        if not group:
+            return f"--config-name {option!r} must name a file of the search path, but there is none."
+        return f"`{group}={option}` is no option of `{group}`{did_you_mean(option, options)}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    cause = getattr(error, "__cause__", None)
+    if not lines and cause is not None:
+        lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    reason = lines[0] if lines else type(error).__name__
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:  # a YAML file that cannot be parsed
+        problem = getattr(error, "problem", None) or "it is no YAML"
+        return f"{mark.name}, line {mark.line + 1}, cannot be read: {problem}."
+    if match := re.match(r"Could not override '([^']+)'", reason):
+        key = match[1]
+        meant = next((re.findall(r"Did you mean to override (?:one of )?(.+)\?", line)
+                      for line in lines[1:2]), [])  # fmt: skip
+        if meant:
+            return f"`{key}` is no choice of the defaults list; did you mean `{meant[0]}`?"
+        return f"`{key}` is no key{did_you_mean(key, keys_of or ())}"
+    if reason.startswith("Could not append"):
+        return f"`{text}` must stand without its `+`, for the key is there already."
+    if match := re.match(r"Could not delete", reason):
+        return f"`{text}` deletes what is not there."
+    if "Config group override must be a string" in reason:
+        return f"`{text}` must name an option of the group."
+    if cause is not None and reason.startswith("Error merging override"):
+        reason = str(cause).splitlines()[0]
+    return f"`{text}` cannot be used: {reason}." if text else f"The configuration: {reason}."
+
+
+def interpolation(key: str, error: Exception) -> str:
+    """Says that a `${…}` leads nowhere."""
+    reason = str(error).splitlines()[0]
+    if match := re.search(r"Interpolation key '([^']+)' not found", reason):
+        return f"`{key}` must refer to a key that there is, but refers to `{match[1]}`."
+    return f"`{key}` cannot be resolved: {reason}."

@@ -1,0 +1,96 @@
+"""Eight characters that say whether two runs are the same experiment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from electralab.data import files
+from electralab.errors import UserError
+
+if TYPE_CHECKING:
+    from electralab.config import Config, DataConfig
+
+# What only says where things lie, how they are shown, or how many hands do the work.
+_LEFT_OUT = {
+    (): ("output_dir", "tracking", "resume"),
+    ("data",): ("num_proc",),
+    ("task",): ("preview_steps", "preview_examples"),
+    ("trainer",): ("disable_tqdm", "log_level", "log_level_replica", "log_on_each_node"),
+}
+
+
+def signature(config: Config) -> str:
+    """Returns 8 hexadecimal digits of what a run depends on.
+
+    That is its configuration, but for paths of output, tracking and display, and the paths, sizes
+    and times of the files it starts from. Contents are not read.
+
+    Args:
+        config: A checked configuration.
+    """
+    content = config.model_dump()
+    for node, names in _LEFT_OUT.items():
+        inner = content
+        for name in node:
+            inner = inner.get(name, {})
+        for name in names:
+            inner.pop(name, None)
+    content["files"] = _sources(config)
+    text = json.dumps(_canonical(content), sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _canonical(node: Any) -> Any:
+    """Writes equal numbers alike, for 50 and 50.0 are one setting."""
+    if isinstance(node, dict):
+        return {str(name): _canonical(value) for name, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_canonical(value) for value in node]
+    if isinstance(node, float) and node.is_integer():
+        return int(node)
+    return node
+
+
+def _sources(config: Config) -> list[Any]:
+    data, model = config.data, config.model
+    if data.source == "python_docs":
+        found: list[Any] = [_python_docs()]
+    elif data.source == "hub":
+        found = [_folder(data.name)]
+    else:
+        held = [value for value in (data.split.validation, data.split.test) if value is not None]
+        named = [data.path, *(value for value in held if isinstance(value, str))]
+        found = [_stat(file) for path in named for file in _files(path, data)]
+    for name in (model.name_or_path, model.generator.name_or_path, model.tokenizer):
+        found.append(_folder(name))
+    return found
+
+
+@cache
+def _python_docs() -> str:
+    from electralab.data.python_docs import python_docs_version
+
+    return python_docs_version()
+
+
+def _files(path: Any, data: DataConfig) -> list[Path]:
+    try:
+        return files.find(path, source=data.source) if path else []
+    except UserError:
+        return []  # reported by the check
+
+
+def _folder(name: str | None) -> list[Any]:
+    if not name or not os.path.isdir(name):
+        return []
+    return [_stat(file) for file in sorted(Path(name).rglob("*")) if file.is_file()]
+
+
+def _stat(file: Path) -> tuple[str, int, int]:
+    status = file.stat()
+    return str(file.absolute()), status.st_size, status.st_mtime_ns

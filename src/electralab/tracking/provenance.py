@@ -1,0 +1,186 @@
+"""What a run was made with: code, versions, machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from electralab.tracking.masking import mask
+
+if TYPE_CHECKING:
+    from electralab.tracking.run import TrackedRun
+
+PACKAGES = (  # those whose version can change a result
+    "electralab",
+    "torch",
+    "transformers",
+    "accelerate",
+    "tokenizers",
+    "datasets",
+    "numpy",
+    "safetensors",
+    "scikit-learn",
+    "sacrebleu",
+    "hydra-core",
+    "omegaconf",
+    "mlflow",
+    "optuna",
+)
+GIT_SECONDS = 5  # for a question to git, in a huge or remote checkout
+_PRIVATE = ("*.env", ".env*", "*.pem", "*.key", "*secret*", "*credential*", "*.netrc")
+
+
+def provenance() -> dict[str, Any]:
+    """Describes the code, the packages and the machine of this process; nothing secret.
+
+    Returns:
+        `project`: git state of the folder the user stands in, None outside a checkout;
+        `source`: that of the installed electralab if it runs from a checkout of its own, None
+        when that is the same one; `packages`, `python`, `platform`, `cpu`, `cpus` (those this
+        process may use), `threads` (PyTorch's), `device`, `gpus`, `command`. A git state has
+        `commit`, `branch`, `dirty` and `diff`, the patch of tracked files against the commit.
+    """
+    project = git_state(Path.cwd())
+    source = _source()
+    if project and source and source["root"] == project["root"]:
+        source = None
+    for state in (project, source):
+        if state:
+            del state["root"]
+    return {
+        "project": project,
+        "source": source,
+        "packages": _versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cpus": _cpus(),
+        **_torch(),
+        "command": [mask(word) for word in [Path(sys.argv[0]).name, *sys.argv[1:]]],
+    }
+
+
+def record(run: TrackedRun, found: dict[str, Any]) -> None:
+    """Puts a provenance into a run: tags to filter by, one JSON file, and the patches.
+
+    Args:
+        run: The run.
+        found: From `provenance`.
+    """
+    plain = dict(found)
+    tags = {
+        "python": found["python"],
+        "torch": found["packages"].get("torch"),
+        "transformers": found["packages"].get("transformers"),
+        "device": found["device"],
+        "threads": found["threads"],
+    }
+    for place in ("project", "source"):
+        if state := found[place]:
+            plain[place] = {key: value for key, value in state.items() if key != "diff"}
+            if state["diff"]:
+                run.log_text(state["diff"], f"provenance/{place}.diff")
+    if state := found["source"] or found["project"]:
+        tags["mlflow.source.git.commit"] = state["commit"]  # the UI's column "Version"
+        tags["mlflow.source.git.branch"] = state["branch"]
+        tags["git.dirty"] = state["dirty"]
+    run.log_dict(plain, "provenance/provenance.json")
+    run.set_tags({key: value for key, value in tags.items() if value is not None})
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """The git state of the checkout around a folder; None where there is none, or no commit."""
+    found = _git(folder, "rev-parse", "--show-toplevel", "HEAD")
+    if not found:
+        return None
+    root, commit = found.splitlines()[:2]
+    skipped = [f":(exclude,icase,top,glob)**/{name}" for name in _PRIVATE]
+    # Neither a text converter nor an external diff that the repository configures is run.
+    patch = _git(
+        Path(root),
+        "diff",
+        "HEAD",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-color",
+        "--",
+        ".",
+        *skipped,
+    )
+    changed = _git(Path(root), "status", "--porcelain", "--untracked-files=normal")
+    return {
+        "root": root,
+        "commit": commit,
+        "branch": (_git(folder, "rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
+        "dirty": None if changed is None else bool(changed.strip()),
+        "diff": mask(patch or ""),
+    }
+
+
+def _source() -> dict[str, Any] | None:
+    """The git state of the installed package, unless git only knows the folder around it."""
+    here = Path(__file__).resolve()
+    tracked = _git(here.parent, "ls-files", "--error-unmatch", here.name)
+    return git_state(here.parent) if tracked else None
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    """The output of a git command; None where it fails, is missing or takes too long."""
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *words],
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode("utf-8", errors="replace")
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _cpu() -> str:
+    """The processor's name; Linux tells it in a file only."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _cpus() -> int:
+    """The number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _torch() -> dict[str, Any]:
+    """Threads and devices of PyTorch where it is loaded; it is not imported for this."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {"threads": None, "device": None, "gpus": []}
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        gpus.append("Apple GPU")
+    device = "cuda" if torch.cuda.is_available() else "mps" if gpus else "cpu"
+    return {"threads": torch.get_num_threads(), "device": device, "gpus": gpus}

@@ -1,0 +1,69 @@
+"""What verbs that work on a RUN share: where to look for it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from electralab.errors import UserError
+
+if TYPE_CHECKING:
+    from electralab.tracking.records import RunRecord
+    from electralab.tracking.store import Store
+
+_SETTINGS = ("output_dir=", "tracking=", "tracking.")
+
+
+def split_options(
+    parser: argparse.ArgumentParser, argv: list[str]
+) -> tuple[argparse.Namespace, list[str]]:
+    """Reads the words of a verb; `--` ends its options and settings.
+
+    Args:
+        parser: Knows the verb's options and arguments.
+        argv: The words after the verb.
+
+    Returns:
+        The arguments, and the settings of the form ``output_dir=…`` or ``tracking.…=…``.
+
+    Raises:
+        UserError: An option is unknown or an argument is missing.
+    """
+    end = argv.index("--") if "--" in argv else len(argv)
+    settings = [word for word in argv[:end] if word.startswith(_SETTINGS)]
+    rest = [word for word in argv[:end] if not word.startswith(_SETTINGS)] + argv[end:]
+    parser.exit_on_error = False
+
+    def refuse(message: str) -> None:
+        raise UserError(f"{parser.prog}: {message}; `{parser.prog} --help` shows what there is.")
+
+    parser.error = refuse  # argparse's own would print its usage as well
+    return parser.parse_args(rest), settings
+
+
+def locate(settings: list[str]) -> tuple[Store, Path]:
+    """Returns the store and the folder of runs that settings name; makes neither.
+
+    Raises:
+        UserError: A setting is wrong.
+    """
+    from electralab.cli import parse_flags
+    from electralab.points import checked
+    from electralab.tracking.store import open_store
+
+    [(_, config)] = checked(parse_flags(settings)).points
+    output_dir = Path(config.output_dir)
+    return open_store(config.tracking, output_dir=output_dir, create=False), output_dir
+
+
+def find(text: str, settings: list[str]) -> RunRecord:
+    """Finds the run that a person means: its folder, its id, or the beginning of its id.
+
+    Raises:
+        UserError: There is no such run, or several.
+    """
+    from electralab.tracking.records import find_run
+
+    store, output_dir = locate(settings)
+    return find_run(text, store=store, output_dir=output_dir)
