@@ -119,7 +119,8 @@ def main() -> None:
             print(f"round {number}: ratio {ratios[-1]:.3f}", file=sys.stderr)
     print(
         f"{options.model} {options.batch}x{options.length}: our step "
-        f"{statistics.median(times):.3f} s, {statistics.median(ratios):.3f} of the bare Trainer's (median of {options.rounds})"
+        f"{statistics.median(times):.3f} s, {statistics.median(ratios):.3f} of the bare Trainer's "
+        f"(median of {options.rounds})"
     )
 
 

@@ -5,10 +5,8 @@ Each function looks at a few keys and yields a line a problem; `problems` asks a
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,24 +17,26 @@ if TYPE_CHECKING:
     from electralab.config import Config, DataConfig
 
 
-def problems(config: Config) -> list[str]:
+def problems(config: Config, *, memo: dict[str, list[str]] | None = None) -> list[str]:
     """Checks keys against one another, against files, and against the machine.
 
     Loads no model and no data set, and makes nothing.
 
     Args:
         config: A typed configuration.
+        memo: Keeps what was found in the data, so that the points of a sweep look at it once.
 
     Returns:
         One line a problem.
     """
+    memo = {} if memo is None else memo
     return [
         *_task(config),
-        *_data(config.data),
+        *_data(config.data, memo),
         *model_problems(config.model, max_length=config.data.max_length),
         *trainer_args.problems(config.trainer),
         *_evaluation(config),
-        *_output(config.output_dir),
+        *_output(config.output_dir, memo),
         *_tracking(config),
     ]
 
@@ -46,34 +46,69 @@ def _task(config: Config) -> Iterator[str]:
         yield "`task.disc_weight` and `task.gen_weight` must not both be 0: nothing would learn."
 
 
-def _data(data: DataConfig) -> list[str]:
-    return _peek(data.model_dump_json(), data)
+def _data(data: DataConfig, memo: dict[str, list[str]]) -> list[str]:
+    key = data.model_dump_json()
+    if key not in memo:
+        from electralab.data import peek
 
-
-class _Unhashed:
-    """Lets a configuration that says the same share one entry of the cache."""
-
-
-@lru_cache(maxsize=256)
-def _peek_once(key: str, holder: _Holder) -> tuple[str, ...]:
-    from electralab.data import peek
-
-    return tuple(peek.problems(holder.data))
+        memo[key] = peek.problems(data)
+    return memo[key]
 
 
 def _evaluation(config: Config) -> Iterator[str]:
     if config.data.split.validation not in (None, 0):
         return
-    scheduler = config.trainer.get("lr_scheduler_type")
     needs = [
         name
         for name in ("load_best_model_at_end", trainer_args.PATIENCE)
         if config.trainer.get(name)
     ]
-    if scheduler in ("reduce_lr_on_plateau", "greedy"):
+    if config.trainer.get("lr_scheduler_type") in ("reduce_lr_on_plateau", "greedy"):
         needs.append("lr_scheduler_type")
     for name in needs:
         yield (
             f"`data.split.validation` must be a share or a file for `trainer.{name}`, which needs "
-            "an evaluation, but is null."
+            "an evaluation, but is null instead."
+        )
+
+
+def _output(output_dir: str, memo: dict[str, list[str]]) -> list[str]:
+    key = f"output_dir={output_dir}"
+    if key not in memo:
+        memo[key] = list(_unwritable(Path(output_dir).absolute()))
+    return memo[key]
+
+
+def _unwritable(folder: Path) -> Iterator[str]:
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    if not place.is_dir():
+        yield f"`output_dir` must be a folder, but {place} is a file; choose another."
+        return
+    try:
+        # Without a name, so that nothing is left whatever happens.
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        yield (
+            f"`output_dir` must be a folder that can be written, but {place} is not "
+            f"({error.strerror}); choose another."
+        )
+
+
+def _tracking(config: Config) -> Iterator[str]:
+    from electralab.tracking.store import SCHEMES, describe_uri
+
+    mode, uri = config.tracking.mode, config.tracking.uri
+    if mode != "server":
+        if uri is not None:
+            yield (
+                f"`tracking.uri` must be null with tracking={mode}, but is {describe_uri(uri)} "
+                "instead; choose tracking=server to use it."
+            )
+    elif uri is None:
+        yield "`tracking.uri` must be set with tracking=server, such as http://127.0.0.1:5000."
+    elif uri.partition("://")[0].partition("+")[0] not in SCHEMES:
+        yield (
+            f"`tracking.uri` must begin with one of {', '.join(SCHEMES)}, but is "
+            f"{describe_uri(uri)} instead."
         )

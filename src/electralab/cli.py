@@ -44,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
             print(line, file=sys.stderr)
         return error.exit_status
     except (Interrupted, KeyboardInterrupt) as error:
+        if folder := getattr(error, "run_folder", None):
+            print(f"stopped; go on with: electralab resume {folder}", file=sys.stderr)
         return error.exit_status if isinstance(error, Interrupted) else 130
     except SystemExit as error:  # of the parser, or of Hydra's display flags
         return error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -113,7 +115,9 @@ def parse_flags(words: list[str]) -> argparse.Namespace:
     # Flags may stand between overrides.
     flags = parser.parse_intermixed_args(words)
     if flags.experimental_rerun is not None:
-        raise UserError("--experimental-rerun loads a pickle, which can run code; use `resume RUN`.")
+        raise UserError(
+            "--experimental-rerun loads a pickle, which can run code; use `resume RUN`."
+        )
     return flags
 
 

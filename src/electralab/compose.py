@@ -71,7 +71,9 @@ def as_typed(overrides: list[str]) -> list[str]:
     return [word.removeprefix("++") if word.startswith(nodes) else word for word in overrides]
 
 
-def search_path(*, config_path: str | None = None, config_dir: str | None = None) -> ConfigSearchPath:
+def search_path(
+    *, config_path: str | None = None, config_dir: str | None = None
+) -> ConfigSearchPath:
     """Builds Hydra's search path: our groups, and a person's own in front of them.
 
     Raises:
@@ -122,7 +124,9 @@ class Composer:
         task = [item for item in parsed if not item.is_hydra_override()]
         for item in [item for item in hydra if item.is_sweep_override()]:
             hydra.remove(item)
-            self._add(f"`{item.get_key_element()}` must be one value; Hydra's keys cannot be swept.")
+            self._add(
+                f"`{item.get_key_element()}` must be one value; Hydra's keys cannot be swept."
+            )
         self._hydra = self._usable(hydra)
         fixed = [item for item in task if not item.is_sweep_override()]
         first = self._base([item for item in fixed if self._is_group(item)])
@@ -158,6 +162,8 @@ class Composer:
         """Drops the overrides of `hydra.` that Hydra itself refuses, and says so."""
         if not hydra or self._load(hydra) is not None:
             return hydra
+        if self._load([], say="files") is None:
+            return []
         kept: list[Override] = []
         for item in hydra:
             if self._load([*kept, item], say=item) is not None:

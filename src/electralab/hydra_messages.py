@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from hydra.core.override_parser.types import Override
@@ -30,13 +29,10 @@ def syntax(text: str, error: Exception) -> str:
 def sweep_without_m(override: Override) -> str:
     """Says that values for a sweep were given to one run."""
     key, value = override.get_key_element(), override.get_value_string()
-    return f"`{key}` must be one value, but is {value} instead; add -m to run each, or write [{value}]."
-
-
-def unknown_key(key: str, config: DictConfig, groups: Iterable[str]) -> str:
-    """Says that there is no such key or group."""
-    names = [*keys(config), *groups]
-    return f"`{key}` is no key{did_you_mean(key, names) if len(names) < 400 else '.'}"
+    return (
+        f"`{key}` must be one value, but is {value} instead; add -m to run each, or write "
+        f"[{value}] for a list."
+    )
 
 
 def keys(config: DictConfig) -> list[str]:
@@ -66,7 +62,9 @@ def composition(error: Exception, text: str | None = None, keys_of: Any = None) 
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         options = [name for name in error.options or [] if name != "keys"]
         if not group:
-            return f"--config-name {option!r} must name a file of the search path, but there is none."
+            return (
+                f"--config-name {option!r} must name a file of the search path, but there is none."
+            )
         return f"`{group}={option}` is no option of `{group}`{did_you_mean(option, options)}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     cause = getattr(error, "__cause__", None)
@@ -90,6 +88,8 @@ def composition(error: Exception, text: str | None = None, keys_of: Any = None) 
         return f"`{text}` deletes what is not there."
     if "Config group override must be a string" in reason:
         return f"`{text}` must name an option of the group."
+    if reason.endswith("composing config:") and len(lines) > 1:
+        reason = f"{reason.partition(':')[0]}: {lines[1]}"
     if cause is not None and reason.startswith("Error merging override"):
         reason = str(cause).splitlines()[0]
     return f"`{text}` cannot be used: {reason}." if text else f"The configuration: {reason}."

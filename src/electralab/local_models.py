@@ -40,7 +40,9 @@ class LocalModel:
         if (self.folder / files.IDENTITY).is_file():
             return self.folder / files.MODEL
         inner = self.folder / self.part
-        return inner if not (self.folder / "config.json").is_file() and inner.is_dir() else self.folder
+        return (
+            inner if not (self.folder / "config.json").is_file() and inner.is_dir() else self.folder
+        )
 
     @cached_property
     def whole(self) -> dict[str, Any]:

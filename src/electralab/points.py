@@ -42,7 +42,8 @@ def checked(flags: argparse.Namespace) -> Checked:
     composer = compose.Composer(path=path, config_name=flags.config_name)
     composed = composer.compose(flags.overrides, multirun=flags.multirun)
     lines = list(composed.problems)
-    points: list[tuple[list[str], config.Config]] = []
+    points: list[tuple[list[str], Config]] = []
+    memo: dict[str, list[str]] = {}
     for point in composed.points:
         lines += point.problems
         if not point.container:
@@ -54,7 +55,7 @@ def checked(flags: argparse.Namespace) -> Checked:
         refused = [".".join(key) for key in wrong] + known
         lines += [
             line
-            for line in checks.problems(typed)
+            for line in checks.problems(typed, memo=memo)
             if not any(f"`{key}`" in line or f"`{key}." in line for key in refused)
         ]
         points.append((point.overrides, typed))

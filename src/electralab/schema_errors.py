@@ -139,13 +139,10 @@ def _real_key(loc: tuple[Any, ...], container: Any) -> Key:
     """Drops what pydantic adds to a location: the names of the branches of a union."""
     key, node = [], container
     for part in loc:
-        if isinstance(node, dict) and part in node:
+        inside = part in node if isinstance(node, dict) else isinstance(part, int)
+        if isinstance(node, dict | list) and inside:
             node = node[part]
-        elif isinstance(node, list) and isinstance(part, int):
-            node = node[part]
-        else:
-            continue
-        key.append(str(part))
+            key.append(str(part))
     return tuple(key)
 
 
@@ -199,9 +196,9 @@ def _range(bounds: list[Any]) -> str:
 def _describe(part: Any, bounds: list[Any]) -> str:
     if get_origin(part) is Literal:
         options = get_args(part)
-        return ("one of " if len(options) > 2 else "") + (", " if len(options) > 2 else " or ").join(
-            f"`{option}`" for option in options
-        )
+        return ("one of " if len(options) > 2 else "") + (
+            ", " if len(options) > 2 else " or "
+        ).join(f"`{option}`" for option in options)
     if get_origin(part) is list:
         return "a list of texts"
     if get_origin(part) is dict or (isinstance(part, type) and issubclass(part, BaseModel)):

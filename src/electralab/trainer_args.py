@@ -153,7 +153,9 @@ def build(
         )
     except (ValueError, TypeError, ImportError, OSError) as error:
         line = " ".join(str(error).split())
-        raise UserError(f"`trainer` must hold arguments that the Trainer accepts: {line}") from error
+        raise UserError(
+            f"`trainer` must hold arguments that the Trainer accepts: {line}"
+        ) from error
 
 
 def _plain(trainer: dict[str, Any]) -> dict[str, Any]:
@@ -215,7 +217,7 @@ def _together(args: dict[str, Any]) -> list[str]:
             )
     if args.get("lr_scheduler_type") in ("reduce_lr_on_plateau", "greedy") and evaluates == "no":
         found.append(
-            f"`trainer.lr_scheduler_type` {args['lr_scheduler_type']!r} must go with an evaluation, "
+            f"`trainer.lr_scheduler_type` {args['lr_scheduler_type']} must go with an evaluation, "
             "but `trainer.eval_strategy` is 'no'; set it to steps or epoch."
         )
     for one, other in (("fp16", "bf16"), ("fp16_full_eval", "bf16_full_eval")):

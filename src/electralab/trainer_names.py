@@ -54,7 +54,9 @@ def _class_body(file: str, name: str) -> list[ast.stmt]:
     if start is None:
         return []
     end = start + 1
-    while end < len(lines) and not lines[end].startswith(("    def ", "    @", "class ", "def ", "@")):
+    while end < len(lines) and not lines[end].startswith(
+        ("    def ", "    @", "class ", "def ", "@")
+    ):
         end += 1
     return ast.parse("\n".join(lines[start:end])).body[0].body
 

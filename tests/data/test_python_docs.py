@@ -68,6 +68,12 @@ def test_what_python_itself_calls_a_docstring_is_one():
     assert {text for _, text in docstrings(source, "ast")} == expected
 
 
+def test_a_file_of_hardly_anything_but_code_is_not_parsed():
+    source = b'"""About tables."""\n' + b"x = 1\n" * 990
+    assert docstrings(source, "m") == [("m", "About tables.")]
+    assert docstrings(source + b"x = 1\n" * 20, "m") == []
+
+
 def test_a_tree_of_files_gives_each_text_once_and_skips_what_cannot_be_parsed(library):
     entries = list(iter_docstrings(num_proc=1, distributions=[]))
     texts = [entry["text"] for entry in entries]

@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from electralab.data import sources
+from electralab.data.batches import batches, each
 from electralab.data.clean import clean, hold_out
 from electralab.data.files import held_out
 from electralab.data.pack import pack
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     from electralab.config import DataConfig
     from electralab.data.prepare import TrainTokenizer
-
-BATCH = 2000  # documents tokenised in one go: enough for every core, little enough for memory
 
 
 def build(
@@ -67,7 +66,7 @@ def build(
 
 
 def _trained(documents: Dataset, wanted: TrainTokenizer) -> PreTrainedTokenizerBase:
-    rows = sample([len(text) for text in _texts(documents)])
+    rows = sample([len(text) for text in each(documents)])
     texts = documents.select(rows)["text"][:]
     return train_wordpiece(texts, vocab_size=wanted.vocab_size, lowercase=wanted.lowercase)
 
@@ -136,8 +135,7 @@ def _encoded(
         total=len(documents), desc=f"tokenising {split}", unit=" documents", disable=None, delay=2
     )
     with bar:
-        for start in range(0, len(documents), BATCH):
-            texts = documents[start : start + BATCH]["text"]
+        for texts in batches(each(documents)):
             for text in texts:
                 encoded = text.encode()
                 digest.update(len(encoded).to_bytes(8, "little") + encoded)
@@ -156,11 +154,6 @@ def _threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-
-def _texts(documents: Dataset) -> Iterator[str]:
-    for start in range(0, len(documents), BATCH):
-        yield from documents[start : start + BATCH]["text"]
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:

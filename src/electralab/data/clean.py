@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from electralab.data.batches import each
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from electralab.config import Clean
-
-BATCH = 10_000  # documents looked at in one go
 
 
 def clean(
@@ -34,21 +33,20 @@ def clean(
     kept: list[int] = []
     dropped = {"empty": 0, "duplicate": 0, "over_limit": 0}
     seen: set[bytes] = set()
-    for start in range(0, len(documents), BATCH):
-        for row, text in enumerate(documents[start : start + BATCH]["text"], start=start):
-            if text is None or (rules.drop_empty and not text.strip()):
-                dropped["empty"] += 1
+    for row, text in enumerate(each(documents)):
+        if text is None or (rules.drop_empty and not text.strip()):
+            dropped["empty"] += 1
+            continue
+        if rules.drop_duplicates:
+            key = hashlib.blake2b(text.encode(), digest_size=16).digest()
+            if key in seen:
+                dropped["duplicate"] += 1
                 continue
-            if rules.drop_duplicates:
-                key = hashlib.blake2b(text.encode(), digest_size=16).digest()
-                if key in seen:
-                    dropped["duplicate"] += 1
-                    continue
-                seen.add(key)
-            kept.append(row)
-            if limit is not None and len(kept) == limit:
-                dropped["over_limit"] = len(documents) - row - 1
-                return np.array(kept), dropped
+            seen.add(key)
+        kept.append(row)
+        if limit is not None and len(kept) == limit:
+            dropped["over_limit"] = len(documents) - row - 1
+            return np.array(kept), dropped
     return np.array(kept, dtype=np.int64), dropped
 
 

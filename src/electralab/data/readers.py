@@ -14,7 +14,7 @@ from electralab.data.columns import lookup, missing_column, not_text, text_of
 from electralab.errors import UserError
 
 NUMBERS_SEEN = 1000  # rows of a csv that must all be numbers before its column is refused
-PARQUET_ROWS = 1000  # read in one go
+PARQUET_ROWS = 256  # read in one go
 
 
 def texts(path: Path, *, source: str, column: str, unit: str) -> Iterator[str | None]:

@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.data import files, hub, peek, readers
+from electralab.data.batches import batches
 from electralab.data.python_docs import iter_docstrings, python_docs_version
 from electralab.errors import UserError
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from electralab.config import DataConfig
 
-BATCH = 1000  # documents written in one go
 FORMAT = 1  # goes up when reading gives other texts from the same source
 
 
@@ -128,8 +127,7 @@ def _kept(texts: Iterable[str | None], path: Path) -> Dataset:
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
         try:
             with open(unfinished, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-                rest = iter(texts)
-                while batch := list(islice(rest, BATCH)):
+                for batch in batches(texts):
                     writer.write_table(pa.table({"text": batch}, schema=schema))
             os.replace(unfinished, path)
         finally:

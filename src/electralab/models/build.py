@@ -15,7 +15,7 @@ from electralab.models.rtd import RtdPair, RtdPairConfig
 
 log = logging.getLogger(__name__)
 
-PAIR_FILE = "model.safetensors"
+DROPOUT = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 
 
 def electra_config(
@@ -45,14 +45,22 @@ def electra_config(
     )
 
 
-def quarter_of(discriminator: ElectraConfig) -> ElectraConfig:
-    """Returns a generator a quarter as wide as a discriminator (Clark et al. 2020, section 3.2)."""
+def generator_for(discriminator: ElectraConfig, sizes: dict[str, int | None]) -> ElectraConfig:
+    """Returns the configuration of a fresh generator for a discriminator.
+
+    Args:
+        discriminator: Gives vocabulary, token width and all else that is not a size.
+        sizes: Fields to replace; a width that is not given is a quarter of the discriminator's
+            (Clark et al. 2020, section 3.2).
+    """
     config = ElectraConfig(**discriminator.to_dict())
     heads = max(1, discriminator.num_attention_heads // 4)
-    head_size = discriminator.hidden_size // discriminator.num_attention_heads
-    config.hidden_size = heads * head_size
+    config.hidden_size = heads * (discriminator.hidden_size // discriminator.num_attention_heads)
     config.num_attention_heads = heads
-    config.intermediate_size = 4 * config.hidden_size
+    config.intermediate_size = 4 * (sizes.get("hidden_size") or config.hidden_size)
+    for name, value in sizes.items():
+        if value is not None:
+            setattr(config, name, value)
     return config
 
 
@@ -83,6 +91,9 @@ def load_electra(
         UserError: It is no ELECTRA, cannot be found, or does not fit its own configuration.
     """
     overrides = {name: value for name, value in overrides.items() if value is not None}
+    if is_pair(name_or_path):
+        pair = load_whole_pair(name_or_path, **overrides)
+        return pair.generator if cls is ElectraForMaskedLM else pair.discriminator
     try:
         config = AutoConfig.from_pretrained(name_or_path, revision=revision)
     except (OSError, ValueError, KeyError) as error:
@@ -122,10 +133,34 @@ def load_electra(
     return model
 
 
+def load_whole_pair(folder: str, **overrides: Any) -> RtdPair:
+    """Loads the pair of a run in float32.
+
+    Args:
+        folder: A folder for which `is_pair` holds.
+        overrides: Fields of both configurations to replace, such as dropout; null keeps them.
+
+    Raises:
+        UserError: Its weights are damaged or do not fit its configuration.
+    """
+    try:
+        config = RtdPairConfig.from_pretrained(folder)
+        for part in (config.generator, config.discriminator):
+            for name, value in overrides.items():
+                if value is not None:
+                    setattr(part, name, value)
+        return RtdPair.from_pretrained(
+            folder, config=config, dtype=torch.float32, use_safetensors=True
+        )
+    except Exception as error:  # the loaders raise nearly anything on a damaged folder
+        raise UserError(f"{folder} must hold a whole model: {_first_line(error)}") from error
+
+
 def load_pair(
     discriminator: str,
     *,
-    generator: str | ElectraConfig | None,
+    generator: str | None,
+    generator_sizes: dict[str, int | None],
     revision: str | None,
     share_embeddings: str | None,
     dropout: float | None,
@@ -134,8 +169,8 @@ def load_pair(
 
     Args:
         discriminator: Hub name or folder.
-        generator: Hub name or folder; a configuration: from scratch; none: from scratch, a quarter
-            as wide.
+        generator: Hub name or folder; none: from scratch.
+        generator_sizes: Sizes of a generator from scratch, as for `generator_for`.
         revision: Commit, tag or branch of the discriminator on the hub.
         share_embeddings: ``all`` or ``none``; none: ``all`` if the tables are equal or fresh.
         dropout: Replaces the checkpoints' dropout; none: as they have it.
@@ -143,7 +178,7 @@ def load_pair(
     Raises:
         UserError: A checkpoint cannot be loaded or the two do not fit together.
     """
-    drop = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    drop = dict.fromkeys(DROPOUT, dropout)
     disc = load_electra(
         ElectraForPreTraining,
         discriminator,
@@ -151,17 +186,15 @@ def load_pair(
         revision=revision,
         **drop,
     )
-    if isinstance(generator, str):
+    if generator:
         gen = load_electra(
             ElectraForMaskedLM, generator, key="model.generator.name_or_path", **drop
         )
         equal = _same_tables(gen, disc)
     else:
-        gen = ElectraForMaskedLM(generator or quarter_of(disc.config))
+        gen = ElectraForMaskedLM(generator_for(disc.config, generator_sizes))
         equal = True
-        log.warning(
-            "No generator is named: a fresh one, %d wide, is trained.", gen.config.hidden_size
-        )
+        log.warning("No generator is named: a fresh one, %d wide, is used.", gen.config.hidden_size)
     check_fit(gen.config, disc.config)
     share = share_embeddings or ("all" if equal else "none")
     if share == "all" and not equal:

@@ -11,7 +11,15 @@ from transformers import EvalPrediction, PreTrainedTokenizerBase
 
 from electralab.config import ModelConfig, RtdConfig
 from electralab.errors import UserError
-from electralab.models.build import electra_config, is_pair, load_pair
+from electralab.models.build import (
+    DROPOUT,
+    check_fit,
+    electra_config,
+    generator_for,
+    is_pair,
+    load_pair,
+    load_whole_pair,
+)
 from electralab.models.masking import MaskingCollator
 from electralab.models.rtd import RtdOutput, RtdPair, RtdPairConfig
 from electralab.models.statistics import RtdStatistics
@@ -56,24 +64,33 @@ class ReplacedTokenDetection:
         Raises:
             UserError: A checkpoint cannot be loaded, or the three do not fit together.
         """
-        fresh = self._fresh_generator(model, tokenizer)
+        sizes = {name: getattr(model.generator, name) for name in _SIZES}
         if name_or_path is None:
             disc = electra_config(
-                **{name: getattr(model, name) for name in _SIZES}, **self._common(model, tokenizer)
+                **{name: getattr(model, name) for name in _SIZES},
+                vocab_size=len(tokenizer),
+                embedding_size=model.embedding_size,
+                max_position_embeddings=model.max_position_embeddings,
+                dropout=model.dropout or 0.0,
+                pad_token_id=tokenizer.pad_token_id,
             )
             pair = RtdPair(
                 RtdPairConfig(
-                    generator=fresh,
+                    generator=generator_for(disc, sizes),
                     discriminator=disc,
                     share_embeddings=model.share_embeddings or "all",
                 )
             )
-        elif is_pair(name_or_path):
-            pair = RtdPair.from_pretrained(name_or_path, dtype=torch.float32, use_safetensors=True)
+            check_fit(pair.config.generator, pair.config.discriminator)
+        elif is_pair(name_or_path) and generator is None and model.share_embeddings is None:
+            dropout = dict.fromkeys(DROPOUT, model.dropout)
+            pair = load_whole_pair(name_or_path, **dropout)
         else:
+            own = name_or_path if is_pair(name_or_path) else None
             pair = load_pair(
                 name_or_path,
-                generator=generator or fresh,
+                generator=generator or own,
+                generator_sizes=sizes,
                 revision=model.revision,
                 share_embeddings=model.share_embeddings,
                 dropout=model.dropout,
@@ -89,22 +106,6 @@ class ReplacedTokenDetection:
         pair.config.disc_weight = self.config.disc_weight
         pair.config.sampling_temperature = self.config.temperature
         return pair
-
-    def _common(self, model: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-        return {
-            "vocab_size": len(tokenizer),
-            "embedding_size": model.embedding_size,
-            "max_position_embeddings": model.max_position_embeddings,
-            "dropout": model.dropout or 0.0,
-            "pad_token_id": tokenizer.pad_token_id,
-        }
-
-    def _fresh_generator(self, model: ModelConfig, tokenizer: PreTrainedTokenizerBase) -> Any:
-        """Returns the configuration of a generator from scratch, where its sizes are given."""
-        sizes = {name: getattr(model.generator, name) for name in _SIZES}
-        if any(size is None for size in sizes.values()) or model.embedding_size is None:
-            return None
-        return electra_config(**sizes, **self._common(model, tokenizer))
 
     def collators(
         self,

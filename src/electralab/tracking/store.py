@@ -31,7 +31,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
-_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 
 
 @dataclass(frozen=True)
@@ -201,9 +201,9 @@ def _migrate(database: Path, *, artifact_root: str) -> None:
 def _probe(store: Store) -> None:
     """Asks a server one question, so that a dead one is noticed before any work is done."""
     scheme = (store.uri or "").partition("://")[0].partition("+")[0]
-    if scheme not in _SCHEMES:
+    if scheme not in SCHEMES:
         raise UserError(
-            f"`tracking.uri` must begin with one of {', '.join(_SCHEMES)}, "
+            f"`tracking.uri` must begin with one of {', '.join(SCHEMES)}, "
             f"but is {describe_uri(store.uri or 'null')} instead."
         )
     client = store.client()

@@ -30,7 +30,8 @@ def quiet_libraries() -> None:
     """Hides the chatter of libraries about which a user can do nothing."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    # Previews tokenise before the loaders fork, which the tokenizers would warn about.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import transformers
 
     transformers.logging.set_verbosity_error()

@@ -78,6 +78,7 @@ def track(
             status = "KILLED" if stopped else "FAILED"
             files.write_json(folder / files.SUMMARY, {**identity, "status": status})
             logging.getLogger().error("%s", error, exc_info=not stopped)
+            error.run_folder = folder  # the command line says where the trace is
             raise
         finally:
             logging.getLogger().removeHandler(handler)
@@ -156,8 +157,6 @@ def _just_evaluated(trainer: Any, prefix: str) -> dict[str, float] | None:
     """Returns the evaluation of these very weights, if training ended with one."""
     if trainer.args.load_best_model_at_end:
         return None
-    logs = trainer.state.log_history
-    return next(
-        (log for log in logs if f"{prefix}_loss" in log and log["step"] == trainer.state.global_step),
-        None,
-    )
+    last = trainer.state.global_step
+    found = (log for log in trainer.state.log_history if f"{prefix}_loss" in log)
+    return next((log for log in found if log["step"] == last), None)

@@ -1,0 +1,33 @@
+"""Documents in batches of about equal size: long ones take no more memory than short ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+CHARACTERS = 1 << 20  # a batch ends with the document that reaches so many
+DOCUMENTS = 5000  # or with so many documents
+ROWS = 256  # of a table taken in one go
+
+
+def batches(texts: Iterable[str | None]) -> Iterator[list[str | None]]:
+    """Yields documents in order, many at a time; only a last document can make a batch long."""
+    batch: list[str | None] = []
+    characters = 0
+    for text in texts:
+        batch.append(text)
+        characters += len(text or "")
+        if characters >= CHARACTERS or len(batch) >= DOCUMENTS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def each(documents: Dataset) -> Iterator[str | None]:
+    """Yields the column ``text`` of a table, a few rows in memory at a time."""
+    for start in range(0, len(documents), ROWS):
+        yield from documents[start : start + ROWS]["text"]

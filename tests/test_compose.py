@@ -1,0 +1,206 @@
+"""Composition: every point of a command, all of its mistakes, and nothing that runs code."""
+
+# ruff: noqa: E501 (expected messages stand whole)
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from electralab import guard
+from electralab.compose import Composer, Composition, as_typed, opened, search_path
+from electralab.errors import UserError
+
+
+def compose(*overrides: str, multirun: bool = False, folder: Path | None = None) -> Composition:
+    path = search_path(config_dir=str(folder) if folder else None)
+    return Composer(path=path).compose(list(overrides), multirun=multirun)
+
+
+def problems(*overrides: str, **options) -> list[str]:
+    composed = compose(*overrides, **options)
+    found = composed.problems + [line for point in composed.points for line in point.problems]
+    assert all("\n" not in line for line in found)
+    return found
+
+
+def recipe(folder: Path, text: str, name: str = "mine") -> Path:
+    file = folder / "experiment" / f"{name}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"# @package _global_\n{text}")
+    return folder
+
+
+def test_a_plain_command_is_one_point():
+    composed = compose("seed=3", "model=electra_base")
+    [point] = composed.points
+    assert (composed.multirun, composed.problems) == (False, [])
+    assert point.overrides == ["seed=3", "model=electra_base"]
+    assert (point.container["seed"], point.container["model"]["hidden_size"]) == (3, 768)
+    assert point.container["name"] == "rtd"  # resolved
+    assert "hydra" not in point.container
+
+
+def test_a_sweep_has_a_point_for_each_combination():
+    composed = compose(
+        "seed=1,2", "model=electra_tiny,electra_base", "task.mask_prob=0.1", multirun=True
+    )
+    found = {(p.container["seed"], p.container["model"]["hidden_size"]) for p in composed.points}
+    assert found == {(1, 128), (1, 768), (2, 128), (2, 768)}
+    assert {p.container["task"]["mask_prob"] for p in composed.points} == {0.1}
+
+
+def test_points_do_not_share_their_values():
+    first, second = compose("trainer.max_steps=1,2", multirun=True).points
+    first.container["trainer"]["max_steps"] = 9
+    assert second.container["trainer"]["max_steps"] == 2
+
+
+def test_a_grid_of_hydra_s_own_is_read(tmp_path):
+    recipe(tmp_path, "hydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      seed: 4,5\n")
+    composed = compose("experiment=mine", folder=tmp_path)
+    assert composed.multirun
+    assert [point.container["seed"] for point in composed.points] == [4, 5]
+
+
+def test_trainer_names_need_no_plus():
+    assert opened(["trainer.bf16=true", "trainer=default", "seed=1"]) == [
+        "++trainer.bf16=true", "trainer=default", "seed=1",
+    ]  # fmt: skip
+    assert as_typed(opened(["adapt.trainer.bf16=true"])) == ["adapt.trainer.bf16=true"]
+    [point] = compose("trainer.optim=sgd", "trainer.max_steps=3").points
+    assert (point.container["trainer"]["optim"], point.container["trainer"]["max_steps"]) == (
+        "sgd",
+        3,
+    )
+    assert point.overrides == ["trainer.optim=sgd", "trainer.max_steps=3"]
+
+
+def test_recipes_and_groups_of_a_person_are_found(tmp_path):
+    recipe(tmp_path, "seed: 7\n")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "own.yaml").write_text("hidden_size: 64\n")
+    [point] = compose("experiment=mine", "model=own", folder=tmp_path).points
+    assert (point.container["seed"], point.container["model"]["hidden_size"]) == (7, 64)
+    [point] = compose("experiment=mine", f"hydra.searchpath=[file://{tmp_path}]").points
+    assert point.container["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("task.mask_prb=0.2", "`task.mask_prb` is no key; did you mean `task.mask_prob`?"),
+        ("modle=electra_tiny", "`modle` is no key; did you mean `model`?"),
+        (
+            "model=electra_tny",
+            "`model=electra_tny` is no option of `model`; did you mean `electra_tiny`?",
+        ),
+        ("experiment=dmo", "`experiment=dmo` is no option of `experiment`; did you mean `demo`?"),
+        ("seed", "`seed` must have the form key=value."),
+        (
+            "seed=1,2",
+            "`seed` must be one value, but is 1,2 instead; add -m to run each, or write [1,2] for a "
+            "list.",
+        ),
+        ("+seed=1", "`+seed=1` must stand without its `+`, for the key is there already."),
+        ("~foo", "`~foo` deletes what is not there."),
+        ("task=5", "`task=5` must name an option of the group."),
+        ("name=${x}", "`name` must refer to a key that there is, but refers to `x`."),
+    ],
+)
+def test_one_mistake_is_one_line(override, line):
+    assert problems(override) == [line]
+
+
+def test_syntax_errors_say_how_to_quote():
+    [line] = problems("data.path=[a")
+    assert line.startswith("`data.path=[a` cannot be read")
+    assert "quotes" in line
+
+
+def test_all_mistakes_come_at_once():
+    found = problems(
+        "model=electra_tny", "experiment=dmo", "task.mask_prb=1", "foo=1", "seed", "name=${x}"
+    )
+    assert [line.split("`")[1] for line in found] == [
+        "seed", "model=electra_tny", "experiment=dmo", "task.mask_prb", "foo", "name",
+    ]  # fmt: skip
+
+
+def test_a_mistake_in_every_point_is_said_once():
+    assert len(problems("seed=1,2,3", "foo=1", multirun=True)) == 1
+
+
+def test_a_broken_recipe_is_one_line_with_its_place(tmp_path):
+    recipe(tmp_path, "a: [1\nb: 2\n")
+    [line] = problems("experiment=mine", folder=tmp_path)
+    assert "mine.yaml" in line and "line" in line
+
+
+def test_a_config_dir_that_is_missing_is_refused(tmp_path):
+    with pytest.raises(UserError, match="--config-dir must be a folder"):
+        search_path(config_dir=str(tmp_path / "nope"))
+
+
+PAYLOAD = "pandas.read_pickle"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (f"hydra:\n  callbacks:\n    x:\n      _target_: {PAYLOAD}\n", "hydra.callbacks"),
+        (f"hydra:\n  launcher:\n    _target_: {PAYLOAD}\n", "hydra.launcher._target_"),
+        (f"hydra:\n  sweeper:\n    _target_: {PAYLOAD}\n", "hydra.sweeper._target_"),
+        (
+            f"hydra:\n  sweeper:\n    params:\n      x:\n        _target_: {PAYLOAD}\n",
+            "hydra.sweeper.params.x._target_",
+        ),
+        (f"hydra:\n  job_logging:\n    x:\n      (): {PAYLOAD}\n", "hydra.job_logging"),
+        (f"hydra:\n  hydra_logging:\n    root: ext://{PAYLOAD}\n", "hydra.hydra_logging"),
+        ("hydra:\n  job_logging: ${x}\nx: {}\n", "hydra.job_logging"),
+        ("hydra:\n  job:\n    env_set:\n      PATH: .\n", "hydra.job.env_set"),
+        ("hydra:\n  job:\n    env_copy: [HOME]\n", "hydra.job.env_copy"),
+        ("hydra:\n  job:\n    chdir: true\n", "hydra.job.chdir"),
+        ("hydra:\n  overrides:\n    hydra: ['hydra.job_logging=x']\n", "hydra.overrides"),
+        (f"task:\n  x:\n    _target_: {PAYLOAD}\n", "task.x._target_"),
+        (f"trainer:\n  x: [{{_target_: {PAYLOAD}}}]\n", "trainer.x.0._target_"),
+    ],
+)
+def test_a_recipe_cannot_run_code(tmp_path, text, key):
+    found = problems("experiment=mine", folder=recipe(tmp_path, text))
+    assert any(f"`{key}`" in line for line in found), found
+
+
+def test_shell_commands_of_a_launcher_must_be_typed():
+    target = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
+    hydra = {"launcher": {"_target_": target, "setup": ["module load cuda"]}}
+    found = guard.problems(hydra, {}, typed=[])
+    assert any("`hydra.launcher.setup` must be typed" in line for line in found)
+    typed = guard.problems(hydra, {}, typed=["hydra.launcher.setup=[module load cuda]"])
+    assert not any("launcher" in line for line in typed)
+
+
+def test_values_cannot_run_code_either():
+    assert any("_target_" in line for line in problems(f"+task.x._target_={PAYLOAD}"))
+    assert any("callbacks" in line for line in problems(f"+hydra.callbacks.x._target_={PAYLOAD}"))
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["hydra.verbose=true", "hydra/job_logging=disabled", "hydra/job_logging=default",
+     "hydra.sweep.dir=elsewhere", "hydra.run.dir=."],
+)  # fmt: skip
+def test_harmless_keys_of_hydra_are_let_through(override):
+    assert problems(override) == []
+
+
+def test_levels_of_logging_are_anyone_s_to_choose():
+    assert problems("hydra/job_logging=default", "hydra.job_logging.root.level=DEBUG") == []
+
+
+def test_a_key_that_a_node_of_hydra_does_not_have_is_one_line(tmp_path):
+    [line] = problems(
+        "experiment=mine", folder=recipe(tmp_path, "hydra:\n  launcher:\n    nodes: 3\n")
+    )
+    assert "experiment/mine" in line and "nodes" in line

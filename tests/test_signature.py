@@ -1,0 +1,64 @@
+"""The signature: the same for the same experiment, another for another."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from electralab.compose import Composer, search_path
+from electralab.config import validate
+from electralab.signature import signature
+
+
+def sign(*overrides: str) -> str:
+    return signature(
+        validate(Composer(path=search_path()).compose(list(overrides)).points[0].container)
+    )
+
+
+def test_it_is_eight_digits_and_stable():
+    assert sign() == sign() and len(sign()) == 8
+    int(sign(), 16)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["output_dir=elsewhere", "tracking=off", "data.num_proc=2", "task.preview_steps=3",
+     "trainer.disable_tqdm=true", "task.disc_weight=50.0"],
+)  # fmt: skip
+def test_what_changes_no_result_changes_no_signature(override):
+    assert sign(override) == sign()
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=1", "task.mask_prob=0.2", "model=electra_small", "trainer.max_steps=3", "name=x",
+     "data.max_length=64", "trainer.optim=sgd"],
+)  # fmt: skip
+def test_what_changes_results_changes_the_signature(override):
+    assert sign(override) != sign()
+
+
+def test_it_covers_sizes_and_times_of_the_files(tmp_path):
+    file = tmp_path / "a.txt"
+    file.write_text("one\n")
+    words = ["data=text", f"data.path={file}"]
+    before = sign(*words)
+    assert sign(*words) == before
+    os.utime(file, ns=(1, 1))
+    touched = sign(*words)
+    assert touched != before
+    file.write_text("one two\n")
+    os.utime(file, ns=(1, 1))
+    assert sign(*words) not in (before, touched)
+
+
+def test_it_covers_the_files_of_a_local_model(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    words = ["model=auto", f"model.name_or_path={folder}"]
+    before = sign(*words)
+    (folder / "config.json").write_text("{ }")
+    assert sign(*words) != before
