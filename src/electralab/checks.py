@@ -5,16 +5,29 @@ Each function looks at a few keys and yields a line a problem; `problems` asks a
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from electralab import folder as files
 from electralab import trainer_args
 from electralab.model_checks import model_problems
+from electralab.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from electralab.config import Config, DataConfig
+
+# What each task's evaluation measures; the best checkpoint can be chosen by any of it.
+EVAL_METRICS = {
+    "rtd": (
+        *("loss", "mlm_loss", "disc_loss", "gen_accuracy", "disc_accuracy"),
+        *("disc_balanced_accuracy", "disc_precision", "disc_recall", "replaced_rate"),
+        *("disc_auc", "disc_auc_low", "disc_auc_high"),
+        *("probe_auc", "probe_auc_low", "probe_auc_high"),
+    )
+}
 
 
 def problems(config: Config, *, memo: dict[str, list[str]] | None = None) -> list[str]:
@@ -36,7 +49,9 @@ def problems(config: Config, *, memo: dict[str, list[str]] | None = None) -> lis
         *model_problems(config.model, max_length=config.data.max_length),
         *trainer_args.problems(config.trainer),
         *_evaluation(config),
-        *_output(config.output_dir, memo),
+        *_best_metric(config),
+        *_name(config.name),
+        *_output(config, memo),
         *_tracking(config),
     ]
 
@@ -72,10 +87,37 @@ def _evaluation(config: Config) -> Iterator[str]:
         )
 
 
-def _output(output_dir: str, memo: dict[str, list[str]]) -> list[str]:
-    key = f"output_dir={output_dir}"
+def _best_metric(config: Config) -> Iterator[str]:
+    metric = config.trainer.get("metric_for_best_model")
+    names = EVAL_METRICS[config.task.name]
+    if isinstance(metric, str) and metric.removeprefix("eval_") not in names:
+        yield (
+            "`trainer.metric_for_best_model` must be a metric of the evaluation, but is "
+            f"{metric!r} instead{did_you_mean(metric, [f'eval_{name}' for name in names])}"
+        )
+
+
+def _name(name: str) -> Iterator[str]:
+    from electralab.tracking.store import ARTIFACTS, DATABASE
+
+    if name.lower() in (files.CACHE, ARTIFACTS, DATABASE):
+        yield f"`name` must not be {name}, which has another meaning in `output_dir`."
+
+
+def _output(config: Config, memo: dict[str, list[str]]) -> list[str]:
+    from electralab.tracking.store import ARTIFACTS
+
+    key = f"output_dir={config.output_dir} {config.name} {config.tracking.mode}"
     if key not in memo:
-        memo[key] = list(_unwritable(Path(output_dir).absolute()))
+        folder = Path(config.output_dir).absolute()
+        memo[key] = found = list(_unwritable(folder))
+        artifacts = [ARTIFACTS] if config.tracking.mode == "local" else []
+        for inner in [] if found else [config.name, files.CACHE, *artifacts]:
+            if os.path.lexists(folder / inner) and not (folder / inner).is_dir():
+                found.append(
+                    f"`output_dir` must have room for the folder {inner}, but {folder / inner} is "
+                    "in its way; move it away or choose another."
+                )
     return memo[key]
 
 

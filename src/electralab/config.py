@@ -87,6 +87,7 @@ class ModelConfig(Section):
     intermediate_size: Size
     max_position_embeddings: Size
     dropout: Annotated[float, Field(ge=0, lt=1)] | None
+    initializer_range: Annotated[float, Field(gt=0, le=1)]
     attention: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None
     share_embeddings: Literal["all", "none"] | None
     generator: GeneratorConfig
@@ -116,7 +117,7 @@ class TrackingConfig(Section):
 class Config(Section):
     """A whole run."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
     deterministic: bool
     output_dir: Text

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
+def one_line(error: BaseException) -> str:
+    """Returns what an exception of a library says, in one line without a full stop."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
+    if not text or isinstance(error, KeyError):  # whose text is the key alone
+        text = f"{type(error).__name__} {text}".strip()
+    return text.rstrip(".")
+
+
 class UserError(Exception):
     """Something only the user can change: configuration, data, a path. Exit status 2.
 

@@ -14,6 +14,7 @@ import yaml
 CONFIG, OVERRIDES, LOG = "config.yaml", "overrides.yaml", "run.log"
 IDENTITY, SUMMARY = "run.json", "summary.json"
 CHECKPOINTS, MODEL = "checkpoints", "model"
+CACHE = "cache"  # of an output folder, beside its runs
 
 
 def new_run_folder(output_dir: Path, *, name: str, signature: str) -> Path:

@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from electralab import folder as files
+from electralab.schema_errors import show
 
 PAIR = "electralab-rtd"
+WEIGHTS = "model.safetensors"
+_SIZES = ("vocab_size", "embedding_size", "hidden_size", "num_hidden_layers")
+_SIZES += ("num_attention_heads", "intermediate_size", "max_position_embeddings")
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
 # Tokenizer classes that have no mask token unless their files name one.
 _WITHOUT_MASK = ("PreTrainedTokenizer", "TokenizersBackend", "GPT2", "Llama", "T5", "Qwen", "Gemma")
 
@@ -60,6 +65,19 @@ class LocalModel:
         inner = self.whole.get(self.part) if self.is_pair else self.whole
         return inner if isinstance(inner, dict) else {}
 
+    @property
+    def damage(self) -> str | None:
+        """What in its files keeps it from being loaded, as far as a look can tell."""
+        file = self.place / "config.json"
+        for name in _SIZES:
+            value = self.config.get(name, 1)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                return f"{file} gives `{name}` as {show(value)}, which is no whole number above 0"
+        width, heads = self.config.get("hidden_size", 0), self.config.get("num_attention_heads", 1)
+        if width % heads:
+            return f"{file} gives `hidden_size` {width}, no multiple of its {heads} heads"
+        return weights_damage(self.place)
+
 
 @dataclass
 class LocalTokenizer:
@@ -73,9 +91,27 @@ class LocalTokenizer:
 
     @property
     def exists(self) -> bool:
-        """Whether there are any files of a tokenizer."""
-        names = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model")
-        return any((self.folder / name).is_file() for name in names)
+        """Whether there is a vocabulary."""
+        return any((self.folder / name).is_file() for name in _VOCABULARIES)
+
+    @property
+    def damage(self) -> str | None:
+        """What in its files keeps it from being loaded, as far as a look can tell."""
+        for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
+            file = self.folder / name
+            if file.is_file() and (reason := _json_damage(file)):
+                return f"{file} {reason}"
+        whole = self.folder / "tokenizer.json"
+        if whole.is_file():
+            has_model = isinstance(_json(whole).get("model"), dict)
+            return None if has_model else f"{whole} holds no vocabulary"
+        try:
+            (self.folder / "vocab.txt").read_text(encoding="utf-8")
+        except UnicodeError:
+            return f"{self.folder / 'vocab.txt'} is no UTF-8"
+        except OSError:  # another kind of vocabulary
+            return None
+        return None
 
     @property
     def lacks_mask(self) -> bool:
@@ -109,6 +145,60 @@ def open_model(name: str | None, part: str) -> LocalModel | None:
     """Returns the model that a name means, if it is a folder."""
     folder = os.path.expanduser(name) if name else ""
     return LocalModel(Path(folder), part) if os.path.isdir(folder) else None
+
+
+def weights_damage(folder: Path) -> str | None:
+    """Says what is wrong with the weights of a folder, as far as their headers tell.
+
+    Args:
+        folder: Where ``model.safetensors`` should lie, or the index of its parts.
+    """
+    index = folder / f"{WEIGHTS}.index.json"
+    if not (folder / WEIGHTS).is_file() and index.is_file():
+        parts = _json(index).get("weight_map")
+        names = sorted(set(map(str, parts.values()))) if isinstance(parts, dict) else []
+        if not names:
+            return f"{index} names no files"
+    else:
+        names = [WEIGHTS]
+    for name in names:
+        if not (folder / name).is_file():
+            pickles = sorted(file.name for file in folder.glob("*.bin"))
+            but = f", only {pickles[0]}, a pickle, which can run code" if pickles else ""
+            return f"{folder} has no {name}{but}"
+        if reason := _safetensors_damage(folder / name):
+            return f"{folder / name} {reason}"
+    return None
+
+
+def _safetensors_damage(file: Path) -> str | None:
+    """Compares the size of a file with what its header says: length, header as JSON, tensors."""
+    size = file.stat().st_size
+    try:
+        with open(file, "rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if not 2 <= length <= size - 8:
+                return f"is no safetensors file ({size:,} bytes)"
+            header = json.loads(stream.read(length))
+        ends = [tensor["data_offsets"][1] for key, tensor in header.items() if key[:2] != "__"]
+        wanted = 8 + length + max(ends, default=0)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except (ValueError, LookupError, AttributeError, TypeError):
+        return "is no safetensors file"
+    return None if size == wanted else f"is cut off ({size:,} of {wanted:,} bytes)"
+
+
+def _json_damage(file: Path) -> str | None:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        return "is no UTF-8"
+    except ValueError as error:
+        return f"is no JSON: {error}"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return None if isinstance(content, dict) else "holds no JSON object"
 
 
 def _json(file: Path) -> dict[str, Any]:

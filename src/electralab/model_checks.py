@@ -32,6 +32,8 @@ def model_problems(model: ModelConfig, *, max_length: int) -> Iterator[str]:
         yield from _from_scratch(model)
     else:
         yield from _from_checkpoint(model, local)
+    if model.attention == "flex_attention" and model.dropout != 0:
+        yield "`model.dropout` must be 0 with model.attention=flex_attention, which has none."
     yield from _heads("model", model)
     yield from _heads("model.generator", model.generator)
     yield from _positions(model, local, generator, max_length)
@@ -52,6 +54,8 @@ def _named(key: str, name: str | None, local: LocalModel | None) -> Iterator[str
         yield f"`{key}` must be a folder with a readable config.json, but {name} has none."
     elif not local.is_pair and (kind := local.whole.get("model_type")) != "electra":
         yield f"`{key}` must be an ELECTRA, but {name} is of the type {kind!r} instead."
+    elif local.damage:
+        yield f"`{key}` must hold a model with its weights in safetensors, but {local.damage}."
 
 
 def _from_scratch(model: ModelConfig) -> Iterator[str]:
@@ -167,6 +171,8 @@ def _folder(place: Path, key: str, name: Any, local: LocalModel | None) -> Itera
     tokenizer = LocalTokenizer(place)
     if not tokenizer.exists:
         yield f"`{key}` must have a tokenizer, but the folder {name} holds none."
+    elif tokenizer.damage:
+        yield f"`{key}` must have a tokenizer that can be read, but {tokenizer.damage}."
     elif tokenizer.lacks_mask:
         yield (
             f"`{key}` must have a tokenizer with a mask token, but that of {name} has none; choose "

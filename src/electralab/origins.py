@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from electralab import folder as files
 from electralab.errors import UserError
+from electralab.local_models import weights_damage
 
 if TYPE_CHECKING:
     from electralab.config import Config, ModelConfig
@@ -39,7 +40,11 @@ class Origins:
             return TrainTokenizer(vocab_size=model.vocab_size, lowercase=model.lowercase)
         from electralab.models.tokenizers import load_tokenizer
 
-        return load_tokenizer(self.tokenizer_path, revision=model.revision)
+        if model.tokenizer != "auto":
+            return load_tokenizer(self.tokenizer_path)
+        return load_tokenizer(
+            self.tokenizer_path, key="model.name_or_path", revision=model.revision
+        )
 
 
 def find_origins(config: Config, *, store: Any, output_dir: Path) -> Origins:
@@ -52,34 +57,35 @@ def find_origins(config: Config, *, store: Any, output_dir: Path) -> Origins:
 
     parents: list[str] = []
 
-    def resolve(text: str | None, part: str) -> str | None:
+    def resolve(text: str | None, part: str, key: str) -> str | None:
         if text is None:
             return None
         if Path(text).is_dir() and not (Path(text) / files.IDENTITY).is_file():
             return _exported(Path(text), part)
         try:
             record = find_run(text, store=store, output_dir=output_dir)
-        except UserError:
+        except UserError as error:
             if "/" in text or not _like_an_id(text):
                 return text  # a hub name
-            raise
+            raise _under(key, error) from None
         parents.append(record.run_id)
         return str(record.folder / files.MODEL)
 
-    model = resolve(config.model.name_or_path, "discriminator")
-    generator = resolve(config.model.generator.name_or_path, "generator")
+    model = resolve(config.model.name_or_path, "discriminator", "model.name_or_path")
+    generator = resolve(
+        config.model.generator.name_or_path, "generator", "model.generator.name_or_path"
+    )
     tokenizer = config.model.tokenizer
     tokenizer_path = {"train": None, "auto": model}.get(tokenizer, tokenizer)
     if tokenizer not in ("train", "auto"):
-        tokenizer_path = resolve(tokenizer, "encoder")
+        tokenizer_path = resolve(tokenizer, "encoder", "model.tokenizer")
     resumed = None
     if config.resume is not None:
-        resumed = find_run(config.resume, store=store, output_dir=output_dir)
-        if files.last_checkpoint(resumed.folder) is None:
-            raise UserError(
-                f"`resume` must name a run with a checkpoint, but {resumed.folder} has none; start "
-                "it again without `resume`."
-            )
+        try:
+            resumed = find_run(config.resume, store=store, output_dir=output_dir)
+        except UserError as error:
+            raise _under("resume", error) from None
+        _check_checkpoint(resumed.folder)
     return Origins(
         model=model,
         generator=generator,
@@ -87,6 +93,25 @@ def find_origins(config: Config, *, store: Any, output_dir: Path) -> Origins:
         resumed=resumed,
         parents=tuple(dict.fromkeys(parents)),
     )
+
+
+def _under(key: str, error: UserError) -> UserError:
+    """Returns an error with the key before its lines, of the same kind and exit status."""
+    return type(error)(f"`{key}`: {line}" for line in error.problems)
+
+
+def _check_checkpoint(folder: Path) -> None:
+    checkpoint = files.last_checkpoint(folder)
+    if checkpoint is None:
+        raise UserError(
+            f"`resume` must name a run with a checkpoint, but {folder} has none; start it again "
+            "without `resume`."
+        )
+    if damage := weights_damage(checkpoint):
+        raise UserError(
+            f"`resume` must go on from a whole checkpoint, but {damage}; remove {checkpoint} to go "
+            "on from the one before."
+        )
 
 
 def _exported(folder: Path, part: str) -> str:

@@ -33,18 +33,18 @@ def execute(config: Config, overrides: list[str]) -> dict[str, Any]:
     from electralab.tasks import task_class
     from electralab.tracking.store import open_store
     from electralab.training.determinism import quiet_libraries, seed_everything
-    from electralab.training.session import track, train_and_evaluate
+    from electralab.training.session import track, train_and_evaluate, training_arguments
     from electralab.training.signals import StopOnSignal
 
     started = time.time()
     quiet_libraries()
     output_dir = Path(config.output_dir).absolute()
+    training_arguments(config, output_dir)  # what the Trainer refuses is refused here
     store = open_store(config.tracking, output_dir=output_dir)
     origins = find_origins(config, store=store, output_dir=output_dir)
     task = task_class(config.task.name)(config=config.task)
-
     tokenizer = origins.tokenizer(config.model)
-    data = prepare(data=config.data, tokenizer=tokenizer, cache_dir=output_dir / "cache")
+    data = prepare(data=config.data, tokenizer=tokenizer, cache_dir=output_dir / files.CACHE)
     report.show_data(data)
 
     seed_everything(config.seed, deterministic=config.deterministic)

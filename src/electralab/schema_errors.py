@@ -186,7 +186,7 @@ def _limits(bounds: list[Any]) -> dict[str, Any]:
 def _range(bounds: list[Any]) -> str:
     limits = _limits(bounds)
     if "pattern" in limits:
-        return "letters, digits, `.`, `_` and `-`, a letter or digit first"
+        return "up to 100 letters, digits, `.`, `_` and `-`, a letter or digit first"
     if "ge" in limits and "le" in limits:
         return f"from {limits['ge']:g} to {limits['le']}"
     words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}

@@ -108,10 +108,7 @@ def _documents(data: DataConfig, cache_dir: Path) -> tuple[dict[str, Dataset], d
         for reason, number in why.items():
             dropped[reason] += number
         if not len(kept):
-            raise UserError(
-                f"The {split} split must give text, but all of its {len(table)} documents are "
-                f"empty; see `data.columns.text` ({data.columns.text})."
-            )
+            raise UserError(_no_text(split, len(table), data))
         splits[split] = table.select(kept)
     shares = {name: s for name, s in held_out(data).items() if not isinstance(s, str)}
     if shares:
@@ -171,11 +168,33 @@ def _special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
     }
 
 
+def _origin(split: str, data: DataConfig) -> str:
+    """Returns the key that says where the text of a split comes from, with its value."""
+    if split != "train":
+        return f"`data.split.{split}` ({data.split.model_dump()[split]})"
+    key = {"hub": "name", "python_docs": "source"}.get(data.source, "path")
+    return f"`data.{key}` ({getattr(data, key)})"
+
+
+def _no_text(split: str, documents: int, data: DataConfig) -> str:
+    if not documents:
+        return f"{_origin(split, data)} must hold documents, but has none."
+    column = data.columns.text
+    where = f"; see `data.columns.text` ({column})" if data.source not in ("text", "python_docs") else ""
+    return (
+        f"{_origin(split, data)} must give text, but all of its {documents} documents are "
+        f"empty{where}."
+    )
+
+
 def _too_little(split: str, tokens: int, data: DataConfig) -> str:
     needed = f"a row of `data.max_length` {data.max_length} needs {data.max_length - 2}"
-    if split == "train":
-        return f"The text is too little: it has {tokens} tokens, and {needed}; give more text."
-    share = data.split.model_dump()[split]
+    share = data.split.model_dump().get(split)
+    if split == "train" or isinstance(share, str):
+        return (
+            f"{_origin(split, data)} must give more text: it has {tokens} tokens, and {needed}; "
+            "add some, lower `data.max_length`, or take `data.packing=none`."
+        )
     return (
         f"`data.split.{split}` must hold out more than {share}: that is {tokens} tokens, and "
         f"{needed}; raise it, lower `data.max_length`, or take `data.packing=none`."

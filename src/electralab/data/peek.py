@@ -140,7 +140,7 @@ def _first_record(text: str) -> Any:
     start = text.lstrip().removeprefix("[").lstrip()
     try:
         return json.JSONDecoder().raw_decode(start)[0]
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None  # broken or long; said with its line when the file is read
 
 

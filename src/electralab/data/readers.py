@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from electralab.data.columns import lookup, missing_column, not_text, text_of
-from electralab.errors import UserError
+from electralab.errors import UserError, one_line
 
 NUMBERS_SEEN = 1000  # rows of a csv that must all be numbers before its column is refused
 PARQUET_ROWS = 256  # read in one go
@@ -154,13 +154,16 @@ def _json(path: Path, column: str) -> Iterator[str | None]:
             yield text_of(value)
         except TypeError as error:
             raise UserError(not_text(column, str(error), path, f"{place} {number}")) from None
+        except RecursionError:
+            found = "lists that are nested too deeply"
+            raise UserError(not_text(column, found, path, f"{place} {number}")) from None
 
 
 def _json_list(path: Path) -> list:
     try:
         return json.loads("".join(lines(path)))
-    except json.JSONDecodeError as error:
-        raise UserError(_bad_json(path, error.lineno, error)) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(_bad_json(path, getattr(error, "lineno", 1), error)) from None
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -168,16 +171,19 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line)
-        except json.JSONDecodeError as error:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
             raise UserError(_bad_json(path, number, error)) from None
+        yield number, record
 
 
-def _bad_json(path: Path, line: int, error: json.JSONDecodeError) -> str:
-    return (
-        f"{path}, line {line}, column {error.colno}: the file must be JSON lines or one JSON list, "
-        f"but: {error.msg}."
-    )
+def _bad_json(path: Path, line: int, error: Exception) -> str:
+    column, why = "", one_line(error)
+    if isinstance(error, json.JSONDecodeError):
+        column, why = f", column {error.colno}", error.msg
+    elif isinstance(error, RecursionError):
+        why = "it is nested too deeply"
+    return f"{path}, line {line}{column}: the file must be JSON lines or one JSON list, but: {why}."
 
 
 @contextmanager

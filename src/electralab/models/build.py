@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from pathlib import Path
-from typing import Any
 
 import torch
-from transformers import AutoConfig, ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
+from transformers import ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
 
-from electralab.errors import UserError
+from electralab.errors import UserError, one_line
+from electralab.models.loading import load_electra
 from electralab.models.rtd import RtdPair, RtdPairConfig
 
 log = logging.getLogger(__name__)
@@ -29,6 +27,7 @@ def electra_config(
     max_position_embeddings: int,
     dropout: float,
     pad_token_id: int,
+    initializer_range: float = 0.02,
 ) -> ElectraConfig:
     """Returns the configuration of one network that is built from scratch."""
     return ElectraConfig(
@@ -42,6 +41,7 @@ def electra_config(
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=dropout,
         pad_token_id=pad_token_id,
+        initializer_range=initializer_range,
     )
 
 
@@ -62,98 +62,6 @@ def generator_for(discriminator: ElectraConfig, sizes: dict[str, int | None]) ->
         if value is not None:
             setattr(config, name, value)
     return config
-
-
-def is_pair(folder: str | Path) -> bool:
-    """Says whether a folder holds a whole pair, as the ``model/`` of a run does."""
-    file = Path(folder) / "config.json"
-    if not file.is_file():
-        return False
-    try:
-        return json.loads(file.read_text()).get("model_type") == RtdPairConfig.model_type
-    except (ValueError, AttributeError):
-        return False
-
-
-def load_electra(
-    cls: type, name_or_path: str, *, key: str, revision: str | None = None, **overrides: Any
-) -> Any:
-    """Loads one ELECTRA network in float32.
-
-    Args:
-        cls: `ElectraForPreTraining` or `ElectraForMaskedLM`.
-        name_or_path: Hub name or folder.
-        key: The configuration key to name when it fails.
-        revision: Commit, tag or branch on the hub.
-        overrides: Fields of the configuration to replace, such as dropout.
-
-    Raises:
-        UserError: It is no ELECTRA, cannot be found, or does not fit its own configuration.
-    """
-    overrides = {name: value for name, value in overrides.items() if value is not None}
-    if is_pair(name_or_path):
-        pair = load_whole_pair(name_or_path, **overrides)
-        return pair.generator if cls is ElectraForMaskedLM else pair.discriminator
-    try:
-        config = AutoConfig.from_pretrained(name_or_path, revision=revision)
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"`{key}` must be a hub name or a folder with a config.json, but {name_or_path!r} "
-            f"cannot be loaded: {_first_line(error)}"
-        ) from error
-    if config.model_type != "electra":
-        raise UserError(
-            f"`{key}` must be an ELECTRA, but {name_or_path!r} is a {config.model_type!r} instead."
-        )
-    for name, value in overrides.items():
-        setattr(config, name, value)
-    try:
-        model, info = cls.from_pretrained(
-            name_or_path,
-            config=config,
-            revision=revision,
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"`{key}` must hold weights in safetensors that fit its config.json, but "
-            f"{name_or_path!r} does not: {_first_line(error)}"
-        ) from error
-    missing = sorted(name for name in info["missing_keys"] if name.startswith("electra."))
-    if missing:
-        raise UserError(
-            f"`{key}` must hold the whole encoder, but {name_or_path!r} lacks {len(missing)} of "
-            f"its tensors, {missing[0]} the first of them."
-        )
-    fresh = sorted(set(info["missing_keys"]) - set(missing))
-    if fresh:
-        log.warning("%s has no %s; it starts from random numbers.", name_or_path, ", ".join(fresh))
-    return model
-
-
-def load_whole_pair(folder: str, **overrides: Any) -> RtdPair:
-    """Loads the pair of a run in float32.
-
-    Args:
-        folder: A folder for which `is_pair` holds.
-        overrides: Fields of both configurations to replace, such as dropout; null keeps them.
-
-    Raises:
-        UserError: Its weights are damaged or do not fit its configuration.
-    """
-    try:
-        config = RtdPairConfig.from_pretrained(folder)
-        for part in (config.generator, config.discriminator):
-            for name, value in overrides.items():
-                if value is not None:
-                    setattr(part, name, value)
-        return RtdPair.from_pretrained(
-            folder, config=config, dtype=torch.float32, use_safetensors=True
-        )
-    except Exception as error:  # the loaders raise nearly anything on a damaged folder
-        raise UserError(f"{folder} must hold a whole model: {_first_line(error)}") from error
 
 
 def load_pair(
@@ -197,6 +105,8 @@ def load_pair(
         log.warning("No generator is named: a fresh one, %d wide, is used.", gen.config.hidden_size)
     check_fit(gen.config, disc.config)
     share = share_embeddings or ("all" if equal else "none")
+    if share == "all":
+        _check_tables(gen.config, disc.config)
     if share == "all" and not equal:
         log.warning(
             "The generator's embeddings differ from the discriminator's and are replaced by them; "
@@ -235,11 +145,32 @@ def check_fit(generator: ElectraConfig, discriminator: ElectraConfig) -> None:
         )
 
 
+def set_attention(pair: RtdPair, name: str) -> None:
+    """Chooses the implementation of attention.
+
+    Raises:
+        UserError: It is not there on this machine.
+    """
+    try:
+        pair.set_attn_implementation(name)
+    except (ImportError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"`model.attention` must be one that this machine has, but {name} cannot be used: "
+            f"{one_line(error)}."
+        ) from error
+
+
+def _check_tables(generator: ElectraConfig, discriminator: ElectraConfig) -> None:
+    for field in ("max_position_embeddings", "type_vocab_size"):
+        one, other = getattr(generator, field), getattr(discriminator, field)
+        if one != other:
+            raise UserError(
+                "`model.share_embeddings` must be none or null where the generator's "
+                f"`{field}`, {one}, is not the discriminator's, {other}."
+            )
+
+
 def _same_tables(generator: ElectraForMaskedLM, discriminator: ElectraForPreTraining) -> bool:
     one = generator.electra.embeddings.state_dict()
     other = discriminator.electra.embeddings.state_dict()
     return all(one[k].shape == v.shape and torch.equal(one[k], v) for k, v in other.items())
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), repr(error))

@@ -10,16 +10,16 @@ from torch import Tensor
 from transformers import EvalPrediction, PreTrainedTokenizerBase
 
 from electralab.config import ModelConfig, RtdConfig
-from electralab.errors import UserError
+from electralab.errors import RunFailure, UserError
 from electralab.models.build import (
     DROPOUT,
     check_fit,
     electra_config,
     generator_for,
-    is_pair,
     load_pair,
-    load_whole_pair,
+    set_attention,
 )
+from electralab.models.loading import is_pair, load_whole_pair
 from electralab.models.masking import MaskingCollator
 from electralab.models.rtd import RtdOutput, RtdPair, RtdPairConfig
 from electralab.models.statistics import RtdStatistics
@@ -73,6 +73,7 @@ class ReplacedTokenDetection:
                 max_position_embeddings=model.max_position_embeddings,
                 dropout=model.dropout or 0.0,
                 pad_token_id=tokenizer.pad_token_id,
+                initializer_range=model.initializer_range,
             )
             pair = RtdPair(
                 RtdPairConfig(
@@ -101,7 +102,7 @@ class ReplacedTokenDetection:
                 f"{len(tokenizer)} instead; take the model's own with model.tokenizer=auto."
             )
         if model.attention is not None:
-            pair.set_attn_implementation(model.attention)
+            set_attention(pair, model.attention)
         pair.config.gen_weight = self.config.gen_weight
         pair.config.disc_weight = self.config.disc_weight
         pair.config.sampling_temperature = self.config.temperature
@@ -165,10 +166,19 @@ class ReplacedTokenDetection:
         )
 
     def compute_metrics(self, evaluated: EvalPrediction) -> dict[str, float]:
-        """Computes the evaluation metrics over every token, in float64."""
+        """Computes the evaluation metrics over every token, in float64.
+
+        Raises:
+            RunFailure: The model gives numbers that are not finite.
+        """
         nll, disc, probe = (array.astype(np.float64) for array in evaluated.predictions)
         guessed, replaced, probe_replaced = evaluated.label_ids
         chosen, real = guessed >= 0, replaced >= 0
+        if not all(np.isfinite(part).all() for part in (nll[chosen], disc[real], probe[real])):
+            raise RunFailure(
+                "The training diverged: the model gives numbers that are not finite. Lower "
+                "`trainer.learning_rate` or raise `trainer.warmup_steps`."
+            )
         is_replaced, doubted = replaced == 1, (disc > 0) & real
         bce = np.logaddexp(0, disc[real]) - disc[real] * is_replaced[real]
         metrics = RtdStatistics.metrics(
@@ -231,5 +241,6 @@ class ReplacedTokenDetection:
                     ("disc", "ROC AUC on the generator's replacements"),
                     ("probe", "ROC AUC on unigram replacements       "),
                 )
+                if f"eval_{name}_auc" in metrics  # undefined where nothing was replaced
             ),
         ]

@@ -43,7 +43,7 @@ def find_run(text: str, *, store: Store | None, output_dir: str | Path) -> RunRe
     for folder in (Path(text), Path(output_dir, text)):
         if text and folder.is_dir() and (run_id := read_id(folder)):
             return RunRecord(run_id, folder)
-    here = "" if not Path(text).is_dir() else " (there is a folder of that name, but not of a run)"
+    here = "" if not text or not Path(text).is_dir() else " (there is a folder of that name, but not of a run)"
     if not _ID.fullmatch(text):
         raise UserError(
             f"RUN must be a run's folder, its id, or the beginning of one, but is `{text}` "

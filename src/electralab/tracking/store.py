@@ -115,7 +115,7 @@ def quieten() -> None:
 
 def reason(error: BaseException) -> str:
     """What went wrong between us and a store, in one short line without credentials."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).partition(" [SQL:")[0]
     if found := re.search(r"\[Errno -?\d+\] ([A-Z][^'\"()\[\]]+)", text):
         return found[1].strip()
     if "timed out" in text:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, Seq2SeqTrainingArguments
 
 from electralab import folder as files
 from electralab import trainer_args
@@ -85,6 +85,25 @@ def track(
             handler.close()
 
 
+def training_arguments(config: Config, output_dir: Path) -> Seq2SeqTrainingArguments:
+    """Returns the Trainer's arguments for a configuration.
+
+    Args:
+        config: The configuration.
+        output_dir: Where checkpoints go.
+
+    Raises:
+        UserError: The Trainer refuses them on this machine.
+    """
+    return trainer_args.build(
+        config.trainer,
+        output_dir=output_dir,
+        seed=config.seed,
+        deterministic=config.deterministic,
+        has_validation=bool(config.data.split.validation),
+    )
+
+
 def train_and_evaluate(
     config: Config,
     *,
@@ -104,13 +123,7 @@ def train_and_evaluate(
         Interrupted: A signal came; the checkpoint is saved.
     """
     patience = config.trainer.get("early_stopping_patience")
-    arguments = trainer_args.build(
-        config.trainer,
-        output_dir=folder / files.CHECKPOINTS,
-        seed=config.seed,
-        deterministic=config.deterministic,
-        has_validation=data.validation is not None,
-    )
+    arguments = training_arguments(config, folder / files.CHECKPOINTS)
     previews = task.previews(data=data, max_length=config.data.max_length)
     callbacks = [RunCallback(run), signals, *([previews] if previews else [])]
     trainer = build_trainer(

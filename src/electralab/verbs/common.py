@@ -32,14 +32,21 @@ def split_options(
     """
     end = argv.index("--") if "--" in argv else len(argv)
     settings = [word for word in argv[:end] if word.startswith(_SETTINGS)]
-    rest = [word for word in argv[:end] if not word.startswith(_SETTINGS)] + argv[end:]
-    parser.exit_on_error = False
+    rest = [word for word in argv[:end] if not word.startswith(_SETTINGS)]
+    # Stand-ins for what follows `--`, for argparse does not know it where options stand between.
+    literal = {f"\0{index}": word for index, word in enumerate(argv[end + 1 :])}
 
     def refuse(message: str) -> None:
         raise UserError(f"{parser.prog}: {message}; `{parser.prog} --help` shows what there is.")
 
     parser.error = refuse  # argparse's own would print its usage as well
-    return parser.parse_args(rest), settings
+    arguments = parser.parse_intermixed_args([*rest, *literal])
+    for name, value in vars(arguments).items():
+        if isinstance(value, list):
+            setattr(arguments, name, [literal.get(word, word) for word in value])
+        else:
+            setattr(arguments, name, literal.get(value, value))
+    return arguments, settings
 
 
 def locate(settings: list[str]) -> tuple[Store, Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from electralab import folder as files
-from electralab.errors import RunFailure, UserError
+from electralab.errors import RunFailure, UserError, one_line
 from electralab.verbs.common import find, split_options
 
 PARTS = {
@@ -61,28 +61,34 @@ def export(run_folder: Path, target: Path, *, run_id: str) -> None:
             f"RUN must have finished, but {run_folder} has no {files.MODEL}/ with a model; go on "
             f"with it: electralab resume {run_folder}"
         )
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"FOLDER must not exist yet, but {target} does; choose another.")
     parent = target.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=f".{target.name}-") as unfinished:
-        _write(source, Path(unfinished), run_id=run_id)
-        shutil.rmtree(target, ignore_errors=True)
-        os.rename(unfinished, target)
-        os.makedirs(unfinished)  # what the context manager is going to remove
-    target.chmod(0o755)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parent, prefix=f".{target.name}-") as unfinished:
+            _write(source, Path(unfinished), run_id=run_id)
+            shutil.rmtree(target, ignore_errors=True)
+            os.rename(unfinished, target)
+            os.makedirs(unfinished)  # what the context manager is going to remove
+        target.chmod(0o755)
+    except OSError as error:
+        raise UserError(
+            f"FOLDER must be a place that can be written, but {target} is not "
+            f"({error.strerror or one_line(error)}); choose another."
+        ) from error
 
 
 def _write(source: Path, folder: Path, *, run_id: str) -> None:
-    import torch
-    from transformers import AutoTokenizer, ElectraForMaskedLM, logging
+    from transformers import ElectraForMaskedLM, logging
 
-    from electralab.models.rtd import RtdPair
+    from electralab.models.loading import load_whole_pair
+    from electralab.models.tokenizers import load_tokenizer
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    pair = RtdPair.from_pretrained(source, dtype=torch.float32, use_safetensors=True)
-    tokenizer = AutoTokenizer.from_pretrained(source)
+    pair = load_whole_pair(source)
+    tokenizer = load_tokenizer(str(source), key="RUN")
     config = pair.config.generator
     config.tie_word_embeddings = True
     generator = ElectraForMaskedLM(config)

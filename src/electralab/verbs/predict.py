@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
         "the generator would fill in. Reads lines from standard input if no TEXT is given.",
     )
     parser.add_argument("run", metavar="RUN", help="a run's folder, its id or the beginning of it")
-    parser.add_argument("text", metavar="TEXT", nargs="*", help="one text each")
+    parser.add_argument("text", metavar="TEXT", nargs="*", default=[], help="one text each")
     parser.add_argument("--top-k", type=int, default=5, help="fill-ins a mask (default 5)")
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
     arguments, settings = split_options(parser, argv)
@@ -56,16 +56,15 @@ class Predictor:
                 f"RUN must have finished, but {run_folder} has no {files.MODEL}/ with a model; go "
                 f"on with it: electralab resume {run_folder}"
             )
-        import torch
-        from transformers import AutoTokenizer, logging
+        from transformers import logging
 
-        from electralab.models.rtd import RtdPair
+        from electralab.models.loading import load_whole_pair
+        from electralab.models.tokenizers import load_tokenizer
 
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        self.tokenizer = AutoTokenizer.from_pretrained(source)
-        self.pair = RtdPair.from_pretrained(source, dtype=torch.float32, use_safetensors=True)
-        self.pair.eval()
+        self.tokenizer = load_tokenizer(str(source), key="RUN")
+        self.pair = load_whole_pair(source).eval()
         self.longest = self.pair.config.discriminator.max_position_embeddings - 2
 
     def predict(self, texts: Iterable[str], *, top_k: int = 5) -> Iterator[dict[str, Any]]:

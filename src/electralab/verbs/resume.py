@@ -7,7 +7,7 @@ import argparse
 import yaml
 
 from electralab import folder as files
-from electralab.errors import UserError
+from electralab.errors import UserError, one_line
 from electralab.verbs.common import find, split_options
 
 
@@ -24,11 +24,16 @@ def main(argv: list[str]) -> int:
     try:
         container = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"RUN must have a readable {file}: {error}") from error
+        raise UserError(f"RUN must have a readable {file}, but: {one_line(error)}.") from error
+    if not isinstance(container, dict):
+        raise UserError(f"RUN must have a readable {file}, but it holds no keys.")
 
+    from electralab import checks
     from electralab.config import validate
     from electralab.run import execute
 
     config = validate({**container, "resume": str(record.folder)})
+    if problems := checks.problems(config):
+        raise UserError(problems)
     execute(config, [f"resume={record.folder}"])
     return 0
