@@ -38,6 +38,7 @@ def checkpoint(folder: Path, *, pieces: dict[str, int] | None = None, **config: 
     (folder / "tokenizer.json").write_text(json.dumps({"model": {"vocab": pieces or PIECES}}))
     config = {"tokenizer_class": "ElectraTokenizer", "mask_token": "[MASK]"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     return folder
 
 
@@ -289,3 +290,13 @@ def test_the_points_of_a_sweep_look_at_the_data_once(monkeypatch):
     for point in points:
         checks.problems(validate(point.container), memo=memo)
     assert len(looks) == 1
+
+
+def test_a_tokenizer_of_other_pieces_than_the_models_own(tmp_path):
+    disc = checkpoint(tmp_path / "d")
+    checkpoint(tmp_path / "t", pieces={**PIECES, "[MASK]": 5, "a": 4})
+    [line] = problems("model=auto", f"model.name_or_path={disc}", "model.tokenizer=t", SHORT)
+    assert line == (
+        "`model.tokenizer` must read the same pieces as `model.name_or_path`, but 2 differ, such "
+        "as '[MASK]'."
+    )

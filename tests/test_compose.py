@@ -20,7 +20,9 @@ def compose(*overrides: str, multirun: bool = False, folder: Path | None = None)
 
 def problems(*overrides: str, **options) -> list[str]:
     composed = compose(*overrides, **options)
-    found = composed.problems + [line for point in composed.points for line in point.problems]
+    found = composed.problems + [
+        line for point in composed.points for line in point.problems.values()
+    ]
     assert all("\n" not in line for line in found)
     return found
 

@@ -80,7 +80,7 @@ def test_the_shipped_configuration_is_valid(shipped):
         ({"resume": ""}, "`resume` must not be empty."),
         (
             {"name": "a/b"},
-            "`name` must be letters, digits, `.`, `_` and `-`, a letter or digit first, but is 'a/b' "
+            "`name` must be up to 100 letters, digits, `.`, `_` and `-`, a letter or digit first, but is 'a/b' "
             "instead.",
         ),
         ({"task__mask_prb": 0.2}, "`task.mask_prb` is no key; did you mean `task.mask_prob`?"),

@@ -62,3 +62,22 @@ def test_it_covers_the_files_of_a_local_model(tmp_path):
     before = sign(*words)
     (folder / "config.json").write_text("{ }")
     assert sign(*words) != before
+
+
+@pytest.mark.parametrize("word", ["train", "auto"])
+def test_a_folder_that_is_called_like_an_order_is_not_looked_into(tmp_path, monkeypatch, word):
+    monkeypatch.chdir(tmp_path)
+    words = [f"model.tokenizer={word}"]
+    before = sign(*words)
+    (tmp_path / word).mkdir()
+    (tmp_path / word / "tokenizer.json").write_text("{}")
+    assert sign(*words) == before
+
+
+def test_the_home_folder_may_be_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ["model=auto", "model.name_or_path='~/model'"]
+    before = sign(*words)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    assert sign(*words) != before

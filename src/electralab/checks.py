@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from electralab import folder as files
 from electralab import trainer_args
+from electralab.errors import UserError
 from electralab.model_checks import model_problems
 from electralab.nearest import did_you_mean
+from electralab.rules import Rule, ask
 
 if TYPE_CHECKING:
     from electralab.config import Config, DataConfig
@@ -29,8 +31,23 @@ EVAL_METRICS = {
     )
 }
 
+_OF_DATA = ("data.source", "data.path", "data.name", "data.columns.text")
+# Those that the Trainer reads together; where one is missing, its default would be judged.
+_OF_TRAINER = tuple(
+    f"trainer.{name}"
+    for name in (
+        *("eval_strategy", "eval_steps", "logging_steps", "save_strategy", "save_steps"),
+        "dataloader_num_workers",
+    )
+)
 
-def problems(config: Config, *, memo: dict[str, list[str]] | None = None) -> list[str]:
+
+def problems(
+    config: Config,
+    *,
+    memo: dict[str, list[str]] | None = None,
+    refused: Collection[str] = (),
+) -> list[str]:
     """Checks keys against one another, against files, and against the machine.
 
     Loads no model and no data set, and makes nothing.
@@ -38,22 +55,26 @@ def problems(config: Config, *, memo: dict[str, list[str]] | None = None) -> lis
     Args:
         config: A typed configuration.
         memo: Keeps what was found in the data, so that the points of a sweep look at it once.
+        refused: Keys for which a stand-in is there; what judges them is not asked.
 
     Returns:
         One line a problem.
     """
     memo = {} if memo is None else memo
-    return [
-        *_task(config),
-        *_data(config.data, memo),
-        *model_problems(config.model, max_length=config.data.max_length),
-        *trainer_args.problems(config.trainer),
-        *_evaluation(config),
-        *_best_metric(config),
-        *_name(config.name),
-        *_output(config, memo),
-        *_tracking(config),
+    rules: list[Rule] = [
+        (("task.disc_weight", "task.gen_weight"), _task(config)),
+        (_OF_DATA, _data(config.data, memo)),
+        ((), model_problems(config.model, max_length=config.data.max_length, refused=refused)),
+        (_OF_TRAINER, trainer_args.problems(config.trainer)),
+        (("data.split.validation",), _evaluation(config)),
+        (("task.name", "trainer.metric_for_best_model"), _best_metric(config)),
+        (("name",), _name(config.name)),
+        (("output_dir", "name", "tracking.mode"), _output(config, memo)),
+        (("tracking.mode", "tracking.uri"), tracking_problems(config)),
     ]
+    if not refused:  # which would be compared with what the run had
+        rules.append((("resume",), _resume(config)))
+    return list(ask(rules, refused=refused))
 
 
 def _task(config: Config) -> Iterator[str]:
@@ -61,13 +82,13 @@ def _task(config: Config) -> Iterator[str]:
         yield "`task.disc_weight` and `task.gen_weight` must not both be 0: nothing would learn."
 
 
-def _data(data: DataConfig, memo: dict[str, list[str]]) -> list[str]:
+def _data(data: DataConfig, memo: dict[str, list[str]]) -> Iterator[str]:
     key = data.model_dump_json()
     if key not in memo:
         from electralab.data import peek
 
         memo[key] = peek.problems(data)
-    return memo[key]
+    yield from memo[key]
 
 
 def _evaluation(config: Config) -> Iterator[str]:
@@ -104,7 +125,21 @@ def _name(name: str) -> Iterator[str]:
         yield f"`name` must not be {name}, which has another meaning in `output_dir`."
 
 
-def _output(config: Config, memo: dict[str, list[str]]) -> list[str]:
+def _resume(config: Config) -> Iterator[str]:
+    from electralab.resuming import AUTO, find_resumed
+
+    if config.resume in (None, AUTO):
+        return
+    folders = (Path(config.resume).expanduser(), Path(config.output_dir, config.resume))
+    if config.tracking.mode == "server" and not any(folder.is_dir() for folder in folders):
+        return  # the server may know where it is, and is not asked here
+    try:
+        find_resumed(config, store=None)
+    except UserError as error:
+        yield from error.problems
+
+
+def _output(config: Config, memo: dict[str, list[str]]) -> Iterator[str]:
     from electralab.tracking.store import ARTIFACTS
 
     key = f"output_dir={config.output_dir} {config.name} {config.tracking.mode}"
@@ -118,7 +153,7 @@ def _output(config: Config, memo: dict[str, list[str]]) -> list[str]:
                     f"`output_dir` must have room for the folder {inner}, but {folder / inner} is "
                     "in its way; move it away or choose another."
                 )
-    return memo[key]
+    yield from memo[key]
 
 
 def _unwritable(folder: Path) -> Iterator[str]:
@@ -137,7 +172,8 @@ def _unwritable(folder: Path) -> Iterator[str]:
         )
 
 
-def _tracking(config: Config) -> Iterator[str]:
+def tracking_problems(config: Config) -> Iterator[str]:
+    """Yields a line for every setting of the store that cannot work; asks no server."""
     from electralab.tracking.store import SCHEMES, describe_uri
 
     mode, uri = config.tracking.mode, config.tracking.uri

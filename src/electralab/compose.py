@@ -37,12 +37,12 @@ class Point:
     Attributes:
         overrides: What makes it, as typed.
         container: Nested mappings; an unset value is ``???``.
-        problems: Lines about what could not be composed or resolved.
+        problems: For each key that could not be resolved or must not be there, a line.
     """
 
     overrides: list[str]
     container: dict[str, Any]
-    problems: list[str] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -256,13 +256,13 @@ class Composer:
         HydraConfig.instance().set_config(config)
         container, problems = _resolved(config)
         for key, _ in guard.targets(container):
-            problems.append(f"`{key}` must not stand in a configuration, for it runs code.")
+            problems[key] = f"`{key}` must not stand in a configuration, for it runs code."
         return Point(typed, container, problems)
 
 
-def _resolved(config: DictConfig) -> tuple[dict[str, Any], list[str]]:
+def _resolved(config: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
     """Resolves value by value, so that one that cannot be leaves the others."""
-    problems: list[str] = []
+    problems: dict[str, str] = {}
 
     def plain(node: DictConfig, prefix: str) -> dict[str, Any]:
         found = {}
@@ -280,7 +280,7 @@ def _resolved(config: DictConfig) -> tuple[dict[str, Any], list[str]]:
                 elif OmegaConf.is_list(value):
                     value = OmegaConf.to_container(value, resolve=True)
             except OmegaConfBaseException as error:
-                problems.append(hydra_messages.interpolation(key, error))
+                problems[key] = hydra_messages.interpolation(key, error)
                 continue
             found[str(name)] = value
         return found

@@ -38,7 +38,7 @@ def show(flags: argparse.Namespace) -> int:
         composed = composer.compose(flags.overrides)
         problems = list(composed.problems)
         for point in composed.points if flags.resolve else []:
-            problems += point.problems
+            problems += point.problems.values()
         if problems:
             raise UserError(problems)
         flags.overrides = compose.opened(flags.overrides)

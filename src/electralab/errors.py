@@ -11,7 +11,7 @@ def one_line(error: BaseException) -> str:
     text = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
     if not text or isinstance(error, KeyError):  # whose text is the key alone
         text = f"{type(error).__name__} {text}".strip()
-    return text.rstrip(".")
+    return text.rstrip(".,:;")
 
 
 class UserError(Exception):
@@ -36,7 +36,7 @@ class RunFailure(UserError):
 
 
 class Interrupted(BaseException):
-    """A signal stopped the run after its checkpoint was saved.
+    """A signal stopped the run: in training after a checkpoint, unless a second signal came.
 
     Args:
         exit_status: 130 after Ctrl-C, 143 after SIGTERM.

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from electralab.tracking.redaction import mask_value
+
 CONFIG, OVERRIDES, LOG = "config.yaml", "overrides.yaml", "run.log"
 IDENTITY, SUMMARY = "run.json", "summary.json"
 CHECKPOINTS, MODEL = "checkpoints", "model"
@@ -52,6 +54,36 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def write_yaml(path: Path, content: Any) -> None:
     """Writes a YAML file, whole or not at all."""
     write_whole(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def describe_run(
+    folder: Path, *, identity: dict[str, Any], config: dict[str, Any], overrides: list[str]
+) -> None:
+    """Writes what a run is: ``run.json``, ``config.yaml`` and ``overrides.yaml``, without secrets.
+
+    Args:
+        folder: The run's folder.
+        identity: Its id, signature and the like.
+        config: Nested mappings.
+        overrides: What was typed.
+    """
+    write_json(folder / IDENTITY, identity)
+    write_yaml(folder / CONFIG, _without_secrets(config))
+    write_yaml(folder / OVERRIDES, without_secrets(overrides))
+
+
+def without_secrets(overrides: list[str]) -> list[str]:
+    """Hides credentials in words of the form ``key=value``."""
+    parts = (word.partition("=") for word in overrides)
+    return [f"{key}{sign}{mask_value(key, value)}" for key, sign, value in parts]
+
+
+def _without_secrets(node: Any, key: str = "") -> Any:
+    if isinstance(node, dict):
+        return {name: _without_secrets(value, f"{key}.{name}") for name, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [_without_secrets(value, key) for value in node]
+    return mask_value(key, node) if isinstance(node, str) else node
 
 
 def last_checkpoint(folder: Path) -> Path | None:

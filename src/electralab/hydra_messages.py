@@ -19,7 +19,9 @@ def syntax(text: str, error: Exception) -> str:
     key = text.partition("=")[0]
     reason = str(error).splitlines()[0]
     if reason.startswith(("Error parsing", "LexerNoViable")):
-        reason = next((line for line in str(error).splitlines()[1:] if "^" not in line), reason)
+        more = [line for line in str(error).splitlines()[1:] if not line.endswith("^")]
+        said = [line for line in more if not line.startswith("See https")]
+        reason = said[0] if said else "a quote is open, or a character has a meaning in Hydra"
     return (
         f"`{text}` cannot be read ({reason}); put what is special to Hydra into quotes: "
         f"'{key}=\"…\"'."
@@ -76,7 +78,9 @@ def composition(error: Exception, text: str | None = None, keys_of: Any = None) 
         problem = getattr(error, "problem", None) or "it is no YAML"
         return f"{mark.name}, line {mark.line + 1}, cannot be read: {problem}."
     if match := re.match(r"Could not override '([^']+)'", reason):
-        key = match[1]
+        # Of a value that is a mapping, the key inside it.
+        inner = re.search(r"full_key: (\S+)", str(cause)) if "not in struct" in str(cause) else None
+        key = inner[1] if inner else match[1]
         meant = next((re.findall(r"Did you mean to override (?:one of )?(.+)\?", line)
                       for line in lines[1:2]), [])  # fmt: skip
         if meant:

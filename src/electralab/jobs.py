@@ -8,7 +8,7 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
-from electralab.errors import UserError
+from electralab.errors import UserError, one_line
 
 
 @dataclass
@@ -85,8 +85,7 @@ def describe(error: Exception) -> str:
     """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         raise error
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    text = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    text = f"{type(error).__name__}: {one_line(error)}" if str(error) else type(error).__name__
     folder = getattr(error, "run_folder", None)
     if folder is None:
         frame = traceback.extract_tb(error.__traceback__)[-1]

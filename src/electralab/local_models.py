@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,6 @@ _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model",
 _WITHOUT_MASK = ("PreTrainedTokenizer", "TokenizersBackend", "GPT2", "Llama", "T5", "Qwen", "Gemma")
 
 
-def looks_like_a_path(name: str) -> bool:
-    """Says whether a name can be nothing but a path: the hub has at most one slash."""
-    return name.startswith((".", "/", "~", "\\")) or name.count("/") > 1 or name.endswith("/")
-
-
 @dataclass
 class LocalModel:
     """A folder with a model: a checkpoint, a part of an export, or the folder of a run.
@@ -37,7 +32,6 @@ class LocalModel:
 
     folder: Path
     part: str
-    problems: list[str] = field(default_factory=list)
 
     @cached_property
     def place(self) -> Path:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from electralab.local_models import LocalModel, LocalTokenizer, looks_like_a_path, open_model
+from electralab.data.files import looks_like_a_path
+from electralab.local_models import LocalModel, LocalTokenizer, open_model
+from electralab.rules import Rule, ask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,29 +19,33 @@ _NETWORK = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermed
 _SHARED = ("embedding_size", "max_position_embeddings")
 
 
-def model_problems(model: ModelConfig, *, max_length: int) -> Iterator[str]:
+def model_problems(
+    model: ModelConfig, *, max_length: int, refused: Collection[str] = ()
+) -> Iterator[str]:
     """Yields a line for everything about a model that cannot work, as far as files tell.
 
     Args:
         model: The node `model`.
         max_length: Tokens of an example.
+        refused: Keys for which a stand-in is there; what judges them is not asked.
     """
     local = open_model(model.name_or_path, "discriminator")
     generator = open_model(model.generator.name_or_path, "generator")
-    yield from _named("model.name_or_path", model.name_or_path, local)
-    yield from _named("model.generator.name_or_path", model.generator.name_or_path, generator)
-    if model.name_or_path is None:
-        yield from _from_scratch(model)
-    else:
-        yield from _from_checkpoint(model, local)
-    if model.attention == "flex_attention" and model.dropout != 0:
-        yield "`model.dropout` must be 0 with model.attention=flex_attention, which has none."
-    yield from _heads("model", model)
-    yield from _heads("model.generator", model.generator)
-    yield from _positions(model, local, generator, max_length)
-    yield from _tokenizer(model, local)
-    if local and generator:
-        yield from _agree(local, generator)
+    name, inner = "model.name_or_path", "model.generator.name_or_path"
+    fresh = _from_scratch(model, refused)
+    # A null stands for most keys that were refused, and is nothing that these judge.
+    rules: list[Rule] = [
+        ((name,), _named(name, model.name_or_path, local)),
+        ((inner,), _named(inner, model.generator.name_or_path, generator)),
+        ((name,), fresh if model.name_or_path is None else _from_checkpoint(model, local)),
+        (("model.attention", "model.dropout"), _attention(model)),
+        ((), _heads("model", model)),
+        ((), _heads("model.generator", model.generator)),
+        ((), _positions(model, local, generator, max_length)),
+        ((name, "model.tokenizer", "model.vocab_size"), _tokenizer(model, local)),
+        ((), _agree(local, generator) if local and generator else ()),
+    ]
+    yield from ask(rules, refused=refused)
 
 
 def _named(key: str, name: str | None, local: LocalModel | None) -> Iterator[str]:
@@ -58,9 +64,15 @@ def _named(key: str, name: str | None, local: LocalModel | None) -> Iterator[str
         yield f"`{key}` must hold a model with its weights in safetensors, but {local.damage}."
 
 
-def _from_scratch(model: ModelConfig) -> Iterator[str]:
+def _attention(model: ModelConfig) -> Iterator[str]:
+    if model.attention == "flex_attention" and model.dropout != 0:
+        yield "`model.dropout` must be 0 with model.attention=flex_attention, which has none."
+
+
+def _from_scratch(model: ModelConfig, refused: Collection[str]) -> Iterator[str]:
     wanted = {f"model.{name}": getattr(model, name) for name in (*_NETWORK, *_SHARED)}
     wanted |= {f"model.generator.{name}": getattr(model.generator, name) for name in _NETWORK}
+    wanted = {key: value for key, value in wanted.items() if key not in refused}
     if not any(wanted.values()):
         yield (
             "`model.name_or_path` must be set where `model` has no sizes: a hub name, a folder or "
@@ -158,7 +170,10 @@ def _tokenizer(model: ModelConfig, local: LocalModel | None) -> Iterator[str]:
         return
     found = open_model(name, "encoder")
     if found is not None:
-        yield from _folder(found.place, "model.tokenizer", name, local)
+        broken = list(_folder(found.place, "model.tokenizer", name, local))
+        yield from broken
+        if local is not None and not broken:
+            yield from _same_pieces("model.tokenizer", found.place, local)
     elif os.path.exists(os.path.expanduser(name)):
         yield (
             f"`model.tokenizer` must be train, a hub name, a folder or a run, but {name} is a file."
@@ -196,12 +211,16 @@ def _agree(local: LocalModel, generator: LocalModel) -> Iterator[str]:
                 f"{other}, but has {one} instead."
             )
             return
-    mine, others = (LocalTokenizer(m.place).vocabulary for m in (generator, local))
+    yield from _same_pieces("model.generator.name_or_path", generator.place, local)
+
+
+def _same_pieces(key: str, place: Path, local: LocalModel) -> Iterator[str]:
+    mine, others = (LocalTokenizer(folder).vocabulary for folder in (place, local.place))
     if mine and others and mine != others:
         differing = sorted(
             map(str, {piece for piece, _ in set(mine.items()) ^ set(others.items())})
         )
         yield (
-            "`model.generator.name_or_path` must read the same pieces as `model.name_or_path`, but "
-            f"{len(differing)} differ, such as {differing[0]!r}."
+            f"`{key}` must read the same pieces as `model.name_or_path`, but {len(differing)} "
+            f"differ, such as {differing[0]!r}."
         )

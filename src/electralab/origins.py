@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from electralab import folder as files
 from electralab.errors import UserError
-from electralab.local_models import weights_damage
+from electralab.local_models import LocalModel
+from electralab.resuming import find_resumed
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from electralab.config import Config, ModelConfig
+    from electralab.data.prepare import TrainTokenizer
+    from electralab.tracking.records import RunRecord
+    from electralab.tracking.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,32 +29,41 @@ class Origins:
         model: Hub name or folder of the model; none: from scratch.
         generator: Hub name or folder of the generator.
         tokenizer_path: Hub name or folder of the tokenizer; none: to be trained.
-        resumed: The record of the run to go on with.
+        resumed: The run to go on with.
         parents: Ids of the runs that this one starts from.
     """
 
     model: str | None
     generator: str | None
     tokenizer_path: str | None
-    resumed: Any | None
+    resumed: RunRecord | None
     parents: tuple[str, ...]
 
-    def tokenizer(self, model: ModelConfig) -> Any:
-        """Returns the tokenizer, or the order to train one."""
+    def tokenizer(self, model: ModelConfig) -> PreTrainedTokenizerBase | TrainTokenizer:
+        """Returns the tokenizer, or the order to train one.
+
+        Raises:
+            UserError: It cannot be loaded, or the model reads other ids.
+        """
         if self.tokenizer_path is None:
             from electralab.data.prepare import TrainTokenizer
 
             return TrainTokenizer(vocab_size=model.vocab_size, lowercase=model.lowercase)
-        from electralab.models.tokenizers import load_tokenizer
+        from electralab.models.tokenizers import check_vocabularies, load_tokenizer
 
         if model.tokenizer != "auto":
-            return load_tokenizer(self.tokenizer_path)
-        return load_tokenizer(
-            self.tokenizer_path, key="model.name_or_path", revision=model.revision
+            found = load_tokenizer(self.tokenizer_path)
+        else:
+            found = load_tokenizer(
+                self.tokenizer_path, key="model.name_or_path", revision=model.revision
+            )
+        check_vocabularies(
+            found, model=self.model, generator=self.generator, revision=model.revision
         )
+        return found
 
 
-def find_origins(config: Config, *, store: Any, output_dir: Path) -> Origins:
+def find_origins(config: Config, *, store: Store, output_dir: Path) -> Origins:
     """Resolves the names of a configuration: folder first, then run, then hub.
 
     Raises:
@@ -60,14 +76,15 @@ def find_origins(config: Config, *, store: Any, output_dir: Path) -> Origins:
     def resolve(text: str | None, part: str, key: str) -> str | None:
         if text is None:
             return None
-        if Path(text).is_dir() and not (Path(text) / files.IDENTITY).is_file():
-            return _exported(Path(text), part)
+        place = Path(os.path.expanduser(text))
+        if place.is_dir() and not (place / files.IDENTITY).is_file():
+            return str(LocalModel(place, part).place)
         try:
-            record = find_run(text, store=store, output_dir=output_dir)
+            record = find_run(str(place), store=store, output_dir=output_dir)
         except UserError as error:
             if "/" in text or not _like_an_id(text):
                 return text  # a hub name
-            raise _under(key, error) from None
+            raise type(error)(f"`{key}`: {line}" for line in error.problems) from None
         parents.append(record.run_id)
         return str(record.folder / files.MODEL)
 
@@ -76,48 +93,19 @@ def find_origins(config: Config, *, store: Any, output_dir: Path) -> Origins:
         config.model.generator.name_or_path, "generator", "model.generator.name_or_path"
     )
     tokenizer = config.model.tokenizer
-    tokenizer_path = {"train": None, "auto": model}.get(tokenizer, tokenizer)
-    if tokenizer not in ("train", "auto"):
+    if tokenizer == "train":
+        tokenizer_path = None
+    elif tokenizer == "auto":
+        tokenizer_path = model
+    else:
         tokenizer_path = resolve(tokenizer, "encoder", "model.tokenizer")
-    resumed = None
-    if config.resume is not None:
-        try:
-            resumed = find_run(config.resume, store=store, output_dir=output_dir)
-        except UserError as error:
-            raise _under("resume", error) from None
-        _check_checkpoint(resumed.folder)
     return Origins(
         model=model,
         generator=generator,
         tokenizer_path=tokenizer_path,
-        resumed=resumed,
+        resumed=find_resumed(config, store=store),
         parents=tuple(dict.fromkeys(parents)),
     )
-
-
-def _under(key: str, error: UserError) -> UserError:
-    """Returns an error with the key before its lines, of the same kind and exit status."""
-    return type(error)(f"`{key}`: {line}" for line in error.problems)
-
-
-def _check_checkpoint(folder: Path) -> None:
-    checkpoint = files.last_checkpoint(folder)
-    if checkpoint is None:
-        raise UserError(
-            f"`resume` must name a run with a checkpoint, but {folder} has none; start it again "
-            "without `resume`."
-        )
-    if damage := weights_damage(checkpoint):
-        raise UserError(
-            f"`resume` must go on from a whole checkpoint, but {damage}; remove {checkpoint} to go "
-            "on from the one before."
-        )
-
-
-def _exported(folder: Path, part: str) -> str:
-    """Returns the fitting part of a folder that `electralab export` wrote, or the folder."""
-    inner = folder / part
-    return str(inner if not (folder / "config.json").is_file() and inner.is_dir() else folder)
 
 
 def _like_an_id(text: str) -> bool:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from electralab.compose import Point
     from electralab.config import Config
 
 
@@ -36,29 +39,53 @@ def checked(flags: argparse.Namespace) -> Checked:
     Raises:
         UserError: With all problems of all points.
     """
-    from electralab import checks, compose, config
+    from electralab import checks
+
+    memo: dict[str, list[str]] = {}
+    return _composed(
+        flags, rules=lambda config, refused: checks.problems(config, memo=memo, refused=refused)
+    )
+
+
+def typed(flags: argparse.Namespace) -> Checked:
+    """Composes every point and its types alone, for commands that run nothing.
+
+    Args:
+        flags: What `cli.parse_flags` read.
+
+    Raises:
+        UserError: With all problems of all points.
+    """
+    return _composed(flags, rules=lambda config, refused: [])
+
+
+def _composed(
+    flags: argparse.Namespace, *, rules: Callable[[Config, list[str]], list[str]]
+) -> Checked:
+    from electralab import compose
 
     path = compose.search_path(config_path=flags.config_path, config_dir=flags.config_dir)
     composer = compose.Composer(path=path, config_name=flags.config_name)
     composed = composer.compose(flags.overrides, multirun=flags.multirun)
     lines = list(composed.problems)
     points: list[tuple[list[str], Config]] = []
-    memo: dict[str, list[str]] = {}
     for point in composed.points:
-        lines += point.problems
-        if not point.container:
-            continue
-        typed, wrong = config.inspect(point.container)
-        # What could not be resolved has been said already.
-        known = [problem.split("`")[1] for problem in point.problems if "`" in problem]
-        lines += [line for key, line in wrong.items() if ".".join(key) not in known]
-        refused = [".".join(key) for key in wrong] + known
-        lines += [
-            line
-            for line in checks.problems(typed, memo=memo)
-            if not any(f"`{key}`" in line or f"`{key}." in line for key in refused)
-        ]
-        points.append((point.overrides, typed))
+        lines += point.problems.values()
+        if point.container:
+            config, refused, wrong = _typed(point)
+            lines += [*wrong, *rules(config, refused)]
+            points.append((point.overrides, config))
     if lines:
         raise UserError(list(dict.fromkeys(lines)))
     return Checked(path=path, multirun=composed.multirun, points=points)
+
+
+def _typed(point: Point) -> tuple[Config, list[str], list[str]]:
+    """Returns a configuration, the keys for which a stand-in is there, and a line for each."""
+    from electralab import config
+
+    found, wrong = config.inspect(point.container)
+    problems = {".".join(key): line for key, line in wrong.items()}
+    refused = [*point.problems, *problems]
+    # What could not be resolved has been said already.
+    return found, refused, [line for key, line in problems.items() if key not in point.problems]

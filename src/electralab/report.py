@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from electralab import folder as files
 from electralab.config import Config
 from electralab.signature import signature
+
+if TYPE_CHECKING:
+    from electralab.data.prepare import Prepared
+    from electralab.models.rtd import RtdPair
+    from electralab.tasks.rtd import ReplacedTokenDetection
+    from electralab.tracking.run import TrackedRun
+
+log = logging.getLogger(__name__)
 
 # Clock readings: "identical" and "the same table" always mean all other metrics.
 TIMING_METRICS = frozenset(
@@ -26,11 +37,12 @@ TIMING_METRICS = frozenset(
 
 
 def say(*lines: str) -> None:
-    """Prints lines for a person to standard error, where the progress bar is too."""
+    """Prints lines for a person to standard error, where the progress bar is, and logs them."""
     print(*lines, sep="\n", file=sys.stderr, flush=True)
+    log.info("%s", "\n".join(lines).strip("\n"))
 
 
-def show_data(data: Any) -> None:
+def show_data(data: Prepared) -> None:
     """Prints what the data came to."""
     report = data.report
     dropped = ", ".join(
@@ -48,7 +60,7 @@ def show_data(data: Any) -> None:
     )
 
 
-def show_model(model: Any) -> None:
+def show_model(model: RtdPair) -> None:
     """Prints the sizes of the pair."""
 
     def millions(module: Any) -> str:
@@ -66,9 +78,9 @@ def show_model(model: Any) -> None:
 def summarise(
     config: Config,
     *,
-    run: Any,
+    run: TrackedRun,
     folder: Path,
-    data: Any,
+    data: Prepared,
     metrics: dict[str, float],
     started: float,
 ) -> dict[str, Any]:
@@ -104,32 +116,65 @@ def summarise(
     return summary
 
 
-def show_summary(summary: dict[str, Any], *, task: Any, config: Config) -> None:
+def show_summary(
+    summary: dict[str, Any], *, task: ReplacedTokenDetection, config: Config, folder: Path
+) -> None:
     """Prints the results and the commands to type next."""
-    folder = shlex.quote(_short(summary["folder"]))
-    example = shlex.quote("returns the absolute path of the current [MASK]")
-    place = (
-        "" if config.output_dir == "outputs" else f" output_dir={shlex.quote(config.output_dir)}"
-    )
     highlights = task.highlights(summary["metrics"], unigram_entropy=summary["unigram_entropy"])
     say(
         "",
         f"done in {summary['seconds']:.0f} s",
         *(f"  {line}" for line in highlights),
-        f"  run folder     {folder}",
+        f"  run folder     {shlex.quote(_short(folder))}",
         f"  run id         {summary['run_id']}",
         "",
         "next",
-        *([] if config.tracking.mode == "off" else [f"  electralab ui{place}"]),
-        f"  electralab predict {folder} {example}",
-        f"  electralab export {folder} my-electra",
-        f"  electralab -m name=sweep task.disc_weight=10,25,50 seed=0,1{place}",
+        *(f"  {line}" for line in next_commands(config, folder)),
     )
 
 
-def _short(folder: str) -> str:
+def next_commands(config: Config, folder: Path) -> list[str]:
+    """Returns what to type after a run, as it works for this very run.
+
+    Args:
+        config: Its configuration.
+        folder: Its folder, which says how it was started.
+    """
+    place = shlex.quote(_short(folder))
+    lines = [] if config.tracking.mode == "off" else [_words("electralab ui", _store(config))]
+    lines += [
+        f"electralab predict {place} {shlex.quote(text)}"
+        for text in (
+            "returns the absolute path of the current [MASK]",
+            "returns the absolute banana of the current directory",
+        )
+    ]
+    typed = yaml.safe_load((folder / files.OVERRIDES).read_text(encoding="utf-8")) or []
+    own = ("name", "seed", "task.disc_weight", "resume")
+    kept = [word for word in typed if word.lstrip("+").partition("=")[0] not in own]
+    swept = [*kept, f"name={config.name}-sweep", "task.disc_weight=10,25,50", "seed=0,1"]
+    return [
+        *lines,
+        f"electralab export {place} {shlex.quote(f'{config.name}-export')}",
+        _words("electralab -m", swept),
+    ]
+
+
+def _store(config: Config) -> list[str]:
+    """Returns the words that make a verb look where this run was recorded."""
+    tracking = config.tracking
+    if tracking.mode == "server":
+        return files.without_secrets(["tracking=server", f"tracking.uri={tracking.uri}"])
+    return [] if config.output_dir == "outputs" else [f"output_dir={config.output_dir}"]
+
+
+def _words(command: str, words: list[str]) -> str:
+    return " ".join([command, *map(shlex.quote, words)])
+
+
+def _short(folder: Path) -> str:
     """Returns a path relative to here if it lies below."""
     try:
-        return str(Path(folder).relative_to(Path.cwd()))
+        return str(folder.relative_to(Path.cwd()))
     except ValueError:
-        return folder
+        return str(folder)

@@ -13,7 +13,7 @@ from electralab.config import Config
 def execute(config: Config, overrides: list[str]) -> dict[str, Any]:
     """Runs one configuration: data, tokenizer, model, training, evaluation, summary.
 
-    No folder and no tracked run exists before the data is prepared and the model is built.
+    No store, folder or tracked run is made before the data is prepared and the model is built.
 
     Args:
         config: A configuration that passed its checks.
@@ -25,48 +25,47 @@ def execute(config: Config, overrides: list[str]) -> dict[str, Any]:
     Raises:
         UserError: Something in the configuration or the data must be changed.
         RunFailure: The tracking server cannot be reached.
-        Interrupted: Stopped by a signal, after a checkpoint.
+        Interrupted: Stopped by a signal.
     """
     from electralab import report
     from electralab.data.prepare import prepare
     from electralab.origins import find_origins
+    from electralab.resuming import check_data
+    from electralab.run_log import RunLog
     from electralab.tasks import task_class
     from electralab.tracking.store import open_store
+    from electralab.training import session
     from electralab.training.determinism import quiet_libraries, seed_everything
-    from electralab.training.session import track, train_and_evaluate, training_arguments
     from electralab.training.signals import StopOnSignal
 
     started = time.time()
     quiet_libraries()
     output_dir = Path(config.output_dir).absolute()
-    training_arguments(config, output_dir)  # what the Trainer refuses is refused here
-    store = open_store(config.tracking, output_dir=output_dir)
-    origins = find_origins(config, store=store, output_dir=output_dir)
-    task = task_class(config.task.name)(config=config.task)
-    tokenizer = origins.tokenizer(config.model)
-    data = prepare(data=config.data, tokenizer=tokenizer, cache_dir=output_dir / files.CACHE)
-    report.show_data(data)
+    with StopOnSignal() as signals, RunLog() as log:
+        arguments = session.training_arguments(config, output_dir)
+        asked = config.tracking.mode == "server"  # a dead one is noticed before any work
+        store = open_store(config.tracking, output_dir=output_dir, create=asked)
+        origins = find_origins(config, store=store, output_dir=output_dir)
+        task = task_class(config.task.name)(config=config.task)
+        tokenizer = origins.tokenizer(config.model)
+        data = prepare(data=config.data, tokenizer=tokenizer, cache_dir=output_dir / files.CACHE)
+        check_data(origins.resumed, fingerprint=data.fingerprint)
+        report.show_data(data)
 
-    seed_everything(config.seed, deterministic=config.deterministic)
-    model = task.build_model(
-        model=config.model,
-        tokenizer=data.tokenizer,
-        name_or_path=origins.model,
-        generator=origins.generator,
-    )
-    report.show_model(model)
+        seed_everything(config.seed, deterministic=config.deterministic)
+        names = {"name_or_path": origins.model, "generator": origins.generator}
+        model = task.build_model(model=config.model, tokenizer=data.tokenizer, **names)
+        report.show_model(model)
 
-    with (
-        StopOnSignal() as signals,
-        track(config, overrides, store=store, origins=origins, data=data) as (run, folder),
-    ):
-        metrics = train_and_evaluate(
-            config, task=task, model=model, data=data, run=run, folder=folder, signals=signals
-        )
-        model.save_pretrained(folder / files.MODEL)
-        data.tokenizer.save_pretrained(folder / files.MODEL)
-        summary = report.summarise(
-            config, run=run, folder=folder, data=data, metrics=metrics, started=started
-        )
-    report.show_summary(summary, task=task, config=config)
+        store = open_store(config.tracking, output_dir=output_dir)
+        record = {"store": store, "origins": origins, "data": data, "run_log": log}
+        with session.track(config, overrides, **record) as (run, folder):
+            here = {"arguments": arguments, "run": run, "folder": folder, "signals": signals}
+            trainer = session.train(config, task=task, model=model, data=data, **here)
+            metrics = session.evaluate(trainer, data, signals=signals)
+            summary = report.summarise(
+                config, run=run, folder=folder, data=data, metrics=metrics, started=started
+            )
+            report.show_summary(summary, task=task, config=config, folder=folder)
+        signals.raise_if_received()  # one that came at the very end still ends a sweep
     return summary

@@ -33,16 +33,28 @@ def signature(config: Config) -> str:
     Args:
         config: A checked configuration.
     """
-    content = config.model_dump()
-    for node, names in _LEFT_OUT.items():
-        inner = content
-        for name in node:
-            inner = inner.get(name, {})
-        for name in names:
-            inner.pop(name, None)
+    content = settings(config.model_dump())
     content["files"] = _sources(config)
     text = json.dumps(_canonical(content), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def settings(container: dict[str, Any]) -> dict[str, Any]:
+    """Returns the part of a configuration that decides what a run computes.
+
+    Args:
+        container: Nested mappings; left as they are.
+    """
+    left_out = {(*node, name) for node, names in _LEFT_OUT.items() for name in names}
+
+    def kept(node: dict[str, Any], here: tuple[str, ...]) -> dict[str, Any]:
+        return {
+            name: kept(value, (*here, name)) if isinstance(value, dict) else value
+            for name, value in node.items()
+            if (*here, name) not in left_out
+        }
+
+    return _canonical(kept(container, ()))
 
 
 def _canonical(node: Any) -> Any:
@@ -66,7 +78,8 @@ def _sources(config: Config) -> list[Any]:
         held = [value for value in (data.split.validation, data.split.test) if value is not None]
         named = [data.path, *(value for value in held if isinstance(value, str))]
         found = [_stat(file) for path in named for file in _files(path, data)]
-    for name in (model.name_or_path, model.generator.name_or_path, model.tokenizer):
+    tokenizer = None if model.tokenizer in ("auto", "train") else model.tokenizer
+    for name in (model.name_or_path, model.generator.name_or_path, tokenizer):
         found.append(_folder(name))
     return found
 
@@ -86,9 +99,10 @@ def _files(path: Any, data: DataConfig) -> list[Path]:
 
 
 def _folder(name: str | None) -> list[Any]:
-    if not name or not os.path.isdir(name):
+    folder = Path(os.path.expanduser(name or ""))
+    if not name or not folder.is_dir():
         return []
-    return [_stat(file) for file in sorted(Path(name).rglob("*")) if file.is_file()]
+    return [_stat(file) for file in sorted(folder.rglob("*")) if file.is_file()]
 
 
 def _stat(file: Path) -> tuple[str, int, int]:

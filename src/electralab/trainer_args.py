@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,13 @@ from electralab.schema_errors import show
 if TYPE_CHECKING:
     from transformers import Seq2SeqTrainingArguments
 
+log = logging.getLogger(__name__)
+
 PATIENCE = "early_stopping_patience"
 
-# What has a key of its own, or is the run's own business.
+_ORDER = "leave it out; the order of examples is a function of `seed` and the epoch"
+
+# What has a key of its own, is the run's own business, or would do nothing or harm here.
 _OURS = {
     "output_dir": "set `output_dir`; checkpoints lie in the run's folder",
     "seed": "set `seed`",
@@ -32,10 +37,20 @@ _OURS = {
     "do_train": "leave it out",
     "do_eval": "set `trainer.eval_strategy`",
     "do_predict": "set `data.split.test`",
+    "hub_token": "set HF_TOKEN or log in with `hf auth login`, so that no record holds it",
+    "batch_eval_metrics": "leave it out; metrics are computed from all tokens at once",
+    "eval_do_concat_batches": "leave it out; metrics are computed from all tokens at once",
+    "prediction_loss_only": "leave it out; every evaluation computes all metrics",
+    "include_for_metrics": "leave it out; the task chooses what its metrics need",
+    "label_names": "leave it out; the task chooses what its metrics need",
+    "label_smoothing_factor": "leave it out; the losses are the task's own",
+    "train_sampling_strategy": _ORDER,
+    "length_column_name": _ORDER,
+    "sortish_sampler": _ORDER,
 }
 _GONE = {
     "evaluation_strategy": "`trainer.eval_strategy`",
-    "group_by_length": "`trainer.train_sampling_strategy=group_by_length`",
+    "group_by_length": "`data.packing=concat`, whose rows have one length",
     "warmup_ratio": "`trainer.warmup_steps` below 1, a share of all steps",
     "no_cuda": "`trainer.use_cpu`",
     "per_gpu_train_batch_size": "`trainer.per_device_train_batch_size`",
@@ -44,6 +59,10 @@ _GONE = {
     "max_seq_length": "`data.max_length`",
     "max_length": "`data.max_length`",
 }
+
+
+# Optimisers that cannot be asked for without the model.
+_OPTIMISERS_OF_LAYERS = ("galore", "apollo", "lomo", "adalomo")
 
 
 def _whole(value: float) -> bool:
@@ -61,7 +80,7 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "adam_epsilon": _POSITIVE,
     "ddp_timeout": _POSITIVE,
     **dict.fromkeys(("logging_steps", "eval_steps", "save_steps"), _STEPS),
-    **dict.fromkeys(("adam_beta1", "adam_beta2", "label_smoothing_factor"), _UNIT),
+    **dict.fromkeys(("adam_beta1", "adam_beta2"), _UNIT),
     **dict.fromkeys(
         ("learning_rate", "weight_decay", "max_grad_norm", "warmup_steps", "eval_delay"),
         _NOT_NEGATIVE,
@@ -131,7 +150,7 @@ def build(
     if found := problems(trainer):
         raise UserError(found)
     import torch
-    from transformers import Seq2SeqTrainingArguments
+    from transformers import Seq2SeqTrainingArguments, Trainer
 
     names = {name: value for name, value in _plain(trainer).items() if name != PATIENCE}
     if not has_validation:
@@ -143,7 +162,7 @@ def build(
     if trainer.get(PATIENCE) is not None and names.get("metric_for_best_model") is None:
         names["metric_for_best_model"] = "loss"
     try:
-        return Seq2SeqTrainingArguments(
+        arguments = Seq2SeqTrainingArguments(
             **names,
             output_dir=str(output_dir),
             seed=seed,
@@ -151,11 +170,29 @@ def build(
             report_to=[],
             remove_unused_columns=False,
         )
+        if not arguments.optim.value.startswith(_OPTIMISERS_OF_LAYERS):
+            # Says now rather than in the run that the optimiser's package is missing.
+            Trainer.get_optimizer_cls_and_kwargs(arguments)
     except (ValueError, TypeError, ImportError, OSError) as error:
         line = " ".join(str(error).split())
         raise UserError(
             f"`trainer` must hold arguments that the Trainer accepts: {line}"
         ) from error
+    _use_one_gpu(arguments)
+    return arguments
+
+
+def _use_one_gpu(arguments: Seq2SeqTrainingArguments) -> None:
+    """Keeps one process from splitting batches over several GPUs, which breaks their totals."""
+    _ = arguments.device  # what counts them
+    if arguments.n_gpu > 1:
+        log.warning(
+            "%d GPUs are there and one is used; all of them work with: torchrun --nproc-per-node "
+            "%d -m electralab …",
+            arguments.n_gpu,
+            arguments.n_gpu,
+        )
+        arguments._n_gpu = 1
 
 
 def _plain(trainer: dict[str, Any]) -> dict[str, Any]:

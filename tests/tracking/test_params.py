@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from electralab.tracking.masking import is_secret, mask
 from electralab.tracking.params import flatten, shorten
+from electralab.tracking.redaction import is_secret, mask
 
 
 def test_flatten_keeps_every_leaf_under_its_dotted_key():

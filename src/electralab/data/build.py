@@ -179,8 +179,8 @@ def _origin(split: str, data: DataConfig) -> str:
 def _no_text(split: str, documents: int, data: DataConfig) -> str:
     if not documents:
         return f"{_origin(split, data)} must hold documents, but has none."
-    column = data.columns.text
-    where = f"; see `data.columns.text` ({column})" if data.source not in ("text", "python_docs") else ""
+    has_columns = data.source not in ("text", "python_docs")
+    where = f"; see `data.columns.text` ({data.columns.text})" if has_columns else ""
     return (
         f"{_origin(split, data)} must give text, but all of its {documents} documents are "
         f"empty{where}."

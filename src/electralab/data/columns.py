@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from electralab.nearest import nearest
 
 KEY = "data.columns.text"
 
@@ -54,8 +55,8 @@ def text_of(value: Any) -> str | None:
 
 def missing_column(column: str, names: Sequence[str], path: Path | str) -> str:
     """Returns the problem of a column that is not there, with those that are and the nearest."""
-    near = difflib.get_close_matches(column, names, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
+    near = nearest(column, names)
+    hint = f" (did you mean {near}?)" if near else ""
     shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
     return (
         f"`{KEY}` must be a column of {path}, but is {column} instead; it has {shown or 'none'}"

@@ -59,6 +59,11 @@ def find(paths: str | list[str], *, source: str, key: str = "data.path") -> list
     return found
 
 
+def looks_like_a_path(name: str) -> bool:
+    """Says whether a name can be nothing but a path: the hub has at most one slash."""
+    return name.startswith((".", "/", "~", "\\")) or name.count("/") > 1 or name.endswith("/")
+
+
 def held_out(data) -> dict[str, float | str]:
     """Returns the shares, files or hub splits of ``validation`` and ``test``, where they are set.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from electralab.data import files
 from electralab.data.columns import lookup, missing_column, not_text, text_of
-from electralab.errors import RunFailure, UserError
+from electralab.errors import RunFailure, UserError, one_line
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -89,18 +89,18 @@ def _load(data: DataConfig, cache_dir: Path) -> dict[str, Dataset]:
     except DatasetNotFoundError as error:
         raise UserError(
             f"`data.name` must be a data set of the hub or a folder, but {data.name} is not: "
-            f"{_line(error)}."
+            f"{one_line(error)}."
         ) from None
     except (ConnectionError, TimeoutError) as error:
         raise RunFailure(
-            f"`data.name`: the hub did not give {data.name}: {_line(error)}."
+            f"`data.name`: the hub did not give {data.name}: {one_line(error)}."
         ) from None
     except DatasetGenerationError as error:
         raise UserError(
-            f"{data.name}: cannot be read: {_line(error.__cause__ or error)}."
+            f"`data.name`: {data.name} cannot be read: {one_line(error.__cause__ or error)}."
         ) from None
     except (ValueError, RuntimeError, OSError) as error:  # no such configuration; a script
-        raise UserError(f"`data.name`: {data.name} cannot be loaded: {_line(error)}.") from None
+        raise UserError(f"`data.name`: {data.name} cannot be loaded: {one_line(error)}.") from None
 
 
 def _text_column(table: Dataset, data: DataConfig, cache_file: Path) -> Dataset:
@@ -133,7 +133,3 @@ def _text_column(table: Dataset, data: DataConfig, cache_file: Path) -> Dataset:
         features=Features({"text": Value("large_string")}),
         cache_file_name=str(cache_file),
     )
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

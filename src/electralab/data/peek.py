@@ -56,8 +56,7 @@ def problems(data: DataConfig) -> list[str]:
 def _of_hub(data: DataConfig) -> list[str]:
     if not data.name:
         return ["`data.name` must be set to a data set of the hub or a folder, but is null."]
-    is_path = data.name.startswith((".", "/", "~")) or data.name.count("/") > 1
-    if is_path and not os.path.isdir(os.path.expanduser(data.name)):
+    if files.looks_like_a_path(data.name) and not os.path.isdir(os.path.expanduser(data.name)):
         return [
             f"`data.name` must be a data set of the hub or a folder that exists, but {data.name} "
             "does not."

@@ -181,7 +181,7 @@ def _open(
     if isinstance(tokenizer, TrainTokenizer):
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", trust_remote_code=False)
     return Prepared(
         **splits,
         tokenizer=tokenizer,

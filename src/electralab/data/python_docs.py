@@ -12,6 +12,7 @@ import inspect
 import multiprocessing
 import os
 import platform
+import signal
 import sys
 import sysconfig
 import warnings
@@ -19,6 +20,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+
+from electralab.machine import cores
 
 DEPTH = 2  # our requirements and theirs; what lies deeper is mostly generated client code
 FORMAT = 2  # goes up when the rules below give other texts from the same files
@@ -67,11 +70,6 @@ def python_docs_version(distributions: list[str] | None = None) -> str:
     installed = _installed(distributions)
     versions = [f"{name}=={dist.version}" for name, dist in installed.items()]
     return " ".join([f"python_docs{FORMAT}", f"python=={platform.python_version()}", *versions])
-
-
-def cores() -> int:
-    """Returns how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def docstrings(source: bytes, module: str) -> list[tuple[str, str]]:
@@ -135,7 +133,9 @@ def _parsed(tasks: list, processes: int) -> Iterator[list[tuple[str, str, str]]]
         return
     # Not forked: the caller may hold threads of torch or of a tracking client.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    # A terminal sends Ctrl-C to the workers as well, which this process ends itself.
+    quiet = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
+    with ProcessPoolExecutor(processes, mp_context=context, **quiet) as pool:
         yield from pool.map(_parse_files, tasks)
 
 

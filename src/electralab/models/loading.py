@@ -47,7 +47,9 @@ def load_electra(
         pair = load_whole_pair(name_or_path, **overrides)
         return pair.generator if cls is ElectraForMaskedLM else pair.discriminator
     try:
-        config = AutoConfig.from_pretrained(name_or_path, revision=revision)
+        config = AutoConfig.from_pretrained(
+            name_or_path, revision=revision, trust_remote_code=False
+        )
     except Exception as error:  # the loaders raise nearly anything on a damaged folder
         raise UserError(
             f"`{key}` must be a hub name or a folder with a config.json, but {name_or_path!r} "

@@ -95,7 +95,7 @@ class MaskingCollator:
         Returns:
             ``input_ids`` and ``masked_ids`` of shape ``(batch, seq_len)``; ``positions``,
             ``chosen`` and ``uniforms`` of shape ``(batch, K)``; ``attention_mask`` where there are
-            pads; with a probe also ``probe_ids`` of shape ``(batch, seq_len)``.
+            pads; with a probe also ``probe_ids`` and ``maskable`` of shape ``(batch, seq_len)``.
         """
         rows = [np.asarray(example["input_ids"], dtype=np.int64) for example in examples]
         lengths = np.array([len(row) for row in rows])
@@ -137,5 +137,5 @@ class MaskingCollator:
             tokens = np.searchsorted(self.probe, draws.astype(np.float64), side="right")
             probe_ids = input_ids.copy()
             probe_ids[row, positions] = np.where(chosen, tokens, input_ids[row, positions])
-            batch["probe_ids"] = probe_ids
+            batch |= {"probe_ids": probe_ids, "maskable": maskable}
         return {name: torch.from_numpy(array) for name, array in batch.items()}

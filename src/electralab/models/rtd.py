@@ -168,6 +168,7 @@ class RtdPair(PreTrainedModel):
         uniforms: Tensor,
         attention_mask: Tensor | None = None,
         probe_ids: Tensor | None = None,
+        maskable: Tensor | None = None,
         totals: Tensor | None = None,
     ) -> RtdOutput:
         """Runs one step of replaced token detection.
@@ -180,6 +181,7 @@ class RtdPair(PreTrainedModel):
             uniforms: A number of (0, 1) for each draw, of shape ``(batch, K)``.
             attention_mask: 1 at real tokens; none where every token is real.
             probe_ids: A corruption that depends on no generator, to be judged as well.
+            maskable: Where a token could have been chosen; only the metrics use it.
             totals: Chosen positions and real tokens of the whole effective batch, by which the
                 losses are divided, of shape ``(2,)``; none: those of this batch.
         """

@@ -45,3 +45,66 @@ def load_tokenizer(
             f"`{key}` must have a vocabulary, but {name_or_path!r} has special tokens only."
         )
     return tokenizer
+
+
+def check_vocabularies(
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    model: str | None,
+    generator: str | None,
+    revision: str | None = None,
+) -> None:
+    """Refuses a tokenizer whose ids mean something else to a checkpoint.
+
+    Equal sizes prove nothing: with another order of the pieces a model reads other words.
+
+    Args:
+        tokenizer: The tokenizer in use.
+        model: Hub name or folder of the discriminator; none: from scratch, so that any will do.
+        generator: Likewise of the generator.
+        revision: Commit, tag or branch of the discriminator on the hub.
+
+    Raises:
+        UserError: With a line for each checkpoint that was made with another vocabulary.
+    """
+    problems = []
+    for key, name, commit in (
+        ("model.name_or_path", model, revision),
+        ("model.generator.name_or_path", generator, None),
+    ):
+        if name is None or (name == tokenizer.name_or_path and commit is None):
+            continue
+        own = _own_tokenizer(name, revision=commit)
+        if own is not None and (difference := _difference(tokenizer, own)):
+            problems.append(
+                f"`{key}` must have the vocabulary of the tokenizer in use, "
+                f"{tokenizer.name_or_path}, but {difference} in {name}; choose one family of "
+                "checkpoints and model.tokenizer=auto."
+            )
+    if problems:
+        raise UserError(problems)
+
+
+def _own_tokenizer(name: str, *, revision: str | None) -> PreTrainedTokenizerBase | None:
+    """Returns the tokenizer that comes with a checkpoint, if one does."""
+    try:
+        found = AutoTokenizer.from_pretrained(
+            name, revision=revision, use_fast=True, trust_remote_code=False
+        )
+    except Exception:  # none there, or out of reach: then there is nothing to compare with
+        return None
+    only_special = len(found) <= len(set(found.all_special_ids))
+    return None if only_special else found
+
+
+def _difference(used: PreTrainedTokenizerBase, own: PreTrainedTokenizerBase) -> str | None:
+    """Says where two vocabularies differ first, by id."""
+    if used.mask_token_id != own.mask_token_id:
+        return f"its mask token has the id {used.mask_token_id}, and {own.mask_token_id}"
+    here, there = used.get_vocab(), own.get_vocab()
+    differing = set(here.items()) ^ set(there.items())
+    if not differing:
+        return None
+    piece, _ = min(differing, key=lambda item: (item[1], item[0]))
+    ids = [str(vocabulary.get(piece, "no id")) for vocabulary in (here, there)]
+    return f"{len({i for _, i in differing}):,} ids differ: {piece!r} has {ids[0]}, and {ids[1]}"

@@ -47,12 +47,19 @@ def row_bootstrap_auc(
         here = labels == label
         flat = np.bincount(row[here] * shape[1] + cell[here], minlength=shape[0] * shape[1])
         counts.append(flat.reshape(shape).astype(np.float32))
-    rng = np.random.default_rng(0)
-    weights = rng.multinomial(shape[0], np.full(shape[0], 1 / shape[0]), size=resamples)
-    weights = weights.astype(np.float32)
-    pos, neg = (weights @ count for count in counts)  # (resamples, bins)
-    below = np.cumsum(neg, axis=1) - neg / 2
-    pairs = pos.sum(1) * neg.sum(1)
-    areas = (pos * below).sum(1)[pairs > 0] / pairs[pairs > 0]
-    low, high = np.quantile(areas, [0.025, 0.975])
+    low, high = np.quantile(_resampled(*counts, resamples=resamples), [0.025, 0.975])
     return Auc(value, float(low), float(high))
+
+
+def _resampled(pos: np.ndarray, neg: np.ndarray, *, resamples: int) -> np.ndarray:
+    """Returns the areas of bootstrap resamples from counts of shape ``(rows, bins)``."""
+    rng = np.random.default_rng(0)
+    rows = len(pos)
+    areas = []
+    for _ in range(resamples):
+        weights = np.bincount(rng.integers(0, rows, rows), minlength=rows).astype(np.float32)
+        drawn_pos, drawn_neg = weights @ pos, weights @ neg  # (bins,)
+        below = np.cumsum(drawn_neg) - drawn_neg / 2
+        if pairs := drawn_pos.sum() * drawn_neg.sum():
+            areas.append((drawn_pos * below).sum() / pairs)
+    return np.array(areas)

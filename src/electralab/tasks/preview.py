@@ -51,8 +51,8 @@ def held_out_sentences(
         if len(found) == count:
             return found
     if not found and len(blocks):
-        ids = np.asarray(blocks[0]["input_ids"])[: _LONGEST + 1]
-        found = [np.append(ids, sep)]
+        ids = np.asarray(blocks[0]["input_ids"])
+        found = [np.append(ids[: min(_LONGEST + 1, len(ids) - 1)], sep)]
     return found
 
 

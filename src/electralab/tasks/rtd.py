@@ -28,6 +28,7 @@ from electralab.tasks.preview import PreviewCallback, held_out_sentences, previe
 
 # Outside the seeds a run can have: evaluation is the same in every run and never a training mask.
 EVAL_SEED = 2**40
+EVAL_REPLACE_PROB = 0.85
 _SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
 
@@ -126,16 +127,21 @@ class ReplacedTokenDetection:
         """
         common = {
             "max_length": max_length,
-            "replace_prob": self.config.replace_prob,
             "pad_id": tokenizer.pad_token_id,
             "mask_id": tokenizer.mask_token_id,
             "special_ids": tuple(tokenizer.all_special_ids),
             "padding_side": tokenizer.padding_side,
         }
-        train = MaskingCollator(seed=seed, mask_prob=self.config.mask_prob, **common)
+        train = MaskingCollator(
+            seed=seed,
+            mask_prob=self.config.mask_prob,
+            replace_prob=self.config.replace_prob,
+            **common,
+        )
         evaluation = MaskingCollator(
             seed=EVAL_SEED,
             mask_prob=self.config.eval_mask_prob,
+            replace_prob=EVAL_REPLACE_PROB,
             probe=np.cumsum(unigram),
             **common,
         )
@@ -145,24 +151,28 @@ class ReplacedTokenDetection:
     def count_items(batch: dict[str, Tensor]) -> Tensor:
         """Counts chosen positions and real tokens, of shape ``(2,)``."""
         mask = batch.get("attention_mask")
-        real = torch.tensor(batch["input_ids"].numel()) if mask is None else mask.sum()
         chosen = batch["chosen"].sum()
-        return torch.stack([chosen, real.to(chosen)])
+        # Filled on the device: a number from here would have to be copied there, and waited for.
+        everything = torch.full_like(chosen, batch["input_ids"].numel())
+        return torch.stack([chosen, everything if mask is None else mask.sum()])
 
     @staticmethod
     def prediction(
         outputs: RtdOutput, inputs: dict[str, Tensor]
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Picks what the evaluation metrics need; labels are −100 where nothing counts."""
+
+        def labels(truth: Tensor, counts: Tensor) -> Tensor:
+            return torch.where(counts, truth.to(torch.int8), -100)
+
         mask = inputs.get("attention_mask")
         real = torch.ones_like(outputs.replaced) if mask is None else mask.bool()
-        guessed = torch.where(inputs["chosen"], outputs.guessed.long(), -100)
-        replaced = torch.where(real, outputs.replaced.long(), -100)
-        probe = torch.where(real, (inputs["probe_ids"] != inputs["input_ids"]).long(), -100)
+        probed = inputs["probe_ids"] != inputs["input_ids"]
         return (outputs.token_nll, outputs.disc_logits, outputs.probe_logits), (
-            guessed,
-            replaced,
-            probe,
+            labels(outputs.guessed, inputs["chosen"]),
+            labels(outputs.replaced, real),
+            labels(outputs.replaced, inputs["maskable"]),
+            labels(probed, inputs["maskable"]),
         )
 
     def compute_metrics(self, evaluated: EvalPrediction) -> dict[str, float]:
@@ -172,7 +182,7 @@ class ReplacedTokenDetection:
             RunFailure: The model gives numbers that are not finite.
         """
         nll, disc, probe = (array.astype(np.float64) for array in evaluated.predictions)
-        guessed, replaced, probe_replaced = evaluated.label_ids
+        guessed, replaced, own_labels, probe_labels = evaluated.label_ids
         chosen, real = guessed >= 0, replaced >= 0
         if not all(np.isfinite(part).all() for part in (nll[chosen], disc[real], probe[real])):
             raise RunFailure(
@@ -194,8 +204,9 @@ class ReplacedTokenDetection:
                 ((doubted == is_replaced) & real).sum(),
             ]
         )
-        own = row_bootstrap_auc(disc, replaced)
-        fixed = row_bootstrap_auc(probe, probe_replaced)
+        # Special tokens are never replaced; to know them is no merit.
+        own = row_bootstrap_auc(disc, own_labels)
+        fixed = row_bootstrap_auc(probe, probe_labels)
         return {
             "loss": self.config.gen_weight * metrics["mlm_loss"]
             + self.config.disc_weight * metrics["disc_loss"],
@@ -228,7 +239,7 @@ class ReplacedTokenDetection:
     def highlights(self, metrics: dict[str, float], *, unigram_entropy: float) -> list[str]:
         """Returns the lines of a summary that say what was learned."""
         if "eval_mlm_loss" not in metrics:
-            return []
+            return ["no validation split: nothing was measured"]
         gap = unigram_entropy - metrics["eval_mlm_loss"]
         return [
             f"generator      eval_mlm_loss {metrics['eval_mlm_loss']:.3f} nats, "
@@ -241,6 +252,7 @@ class ReplacedTokenDetection:
                     ("disc", "ROC AUC on the generator's replacements"),
                     ("probe", "ROC AUC on unigram replacements       "),
                 )
+                if f"eval_{name}_auc" in metrics  # undefined where nothing was replaced
                 if f"eval_{name}_auc" in metrics  # undefined where nothing was replaced
             ),
         ]

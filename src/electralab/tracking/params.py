@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from electralab.tracking.masking import mask_value
+from electralab.tracking.redaction import mask_value
 
 MAX_PARAM = 6000  # characters of a parameter's value that MLflow accepts
 MAX_TAG = 5000  # of a tag's; newer versions take 8000, older servers 5000

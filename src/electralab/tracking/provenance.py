@@ -10,7 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electralab.tracking.masking import mask
+from electralab.machine import cores
+from electralab.tracking.redaction import mask
 
 if TYPE_CHECKING:
     from electralab.tracking.run import TrackedRun
@@ -59,7 +60,7 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
-        "cpus": _cpus(),
+        "cpus": cores(),
         **_torch(),
         "command": [mask(word) for word in [Path(sys.argv[0]).name, *sys.argv[1:]]],
     }
@@ -165,13 +166,6 @@ def _cpu() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def _cpus() -> int:
-    """The number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _torch() -> dict[str, Any]:

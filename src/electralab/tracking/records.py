@@ -7,12 +7,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from electralab import folder as files
 from electralab.errors import RunFailure, UserError
 from electralab.tracking.store import Store, reason
 
 SHOWN = 5  # candidates that a message lists
 FOLDER_TAG = "folder"  # tag of a run that says where its folder is
-_FILES = ("run.json", "summary.json")  # a run writes the first when it starts, both if it ends
+_FILES = (files.IDENTITY, files.SUMMARY)  # a run writes the first when it starts, both if it ends
 _ID = re.compile(r"[0-9a-f]{1,32}", re.IGNORECASE)
 
 
@@ -43,7 +44,8 @@ def find_run(text: str, *, store: Store | None, output_dir: str | Path) -> RunRe
     for folder in (Path(text), Path(output_dir, text)):
         if text and folder.is_dir() and (run_id := read_id(folder)):
             return RunRecord(run_id, folder)
-    here = "" if not text or not Path(text).is_dir() else " (there is a folder of that name, but not of a run)"
+    is_folder = bool(text) and Path(text).is_dir()
+    here = " (there is a folder of that name, but not of a run)" if is_folder else ""
     if not _ID.fullmatch(text):
         raise UserError(
             f"RUN must be a run's folder, its id, or the beginning of one, but is `{text}` "

@@ -16,8 +16,8 @@ from typing import Any
 
 from electralab.errors import Interrupted, RunFailure, UserError
 from electralab.tracking.fluent import activated
-from electralab.tracking.masking import mask
 from electralab.tracking.params import MAX_PARAM, MAX_TAG, entity_key, flatten, shorten
+from electralab.tracking.redaction import mask
 from electralab.tracking.store import Store, reason
 from electralab.tracking.writer import MetricWriter
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from electralab.errors import RunFailure, UserError
-from electralab.tracking.masking import mask
+from electralab.tracking.redaction import mask
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

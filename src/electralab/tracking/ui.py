@@ -13,7 +13,7 @@ import time
 from typing import BinaryIO
 
 from electralab.errors import RunFailure, UserError
-from electralab.tracking.masking import mask
+from electralab.tracking.redaction import mask
 from electralab.tracking.store import Store, quieten
 
 HOST = "127.0.0.1"

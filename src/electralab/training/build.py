@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from transformers import (
     EarlyStoppingCallback,
@@ -17,13 +17,17 @@ from transformers import (
 from electralab.training.progress import LinePrinter, ProgressBar
 from electralab.training.trainer import ExperimentTrainer
 
+if TYPE_CHECKING:
+    from electralab.data.prepare import Prepared
+    from electralab.tasks.rtd import ReplacedTokenDetection
+
 
 def build_trainer(
     *,
-    task: Any,
+    task: ReplacedTokenDetection,
     model: PreTrainedModel,
     arguments: Seq2SeqTrainingArguments,
-    data: Any,
+    data: Prepared,
     max_length: int,
     seed: int,
     early_stopping_patience: int | None,

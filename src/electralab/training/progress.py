@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
-from transformers import PrinterCallback, ProgressCallback
+from transformers import PrinterCallback, ProgressCallback, TrainerCallback
+
+log = logging.getLogger(__name__)
 
 _SHOWN = {
     "loss": "loss {:.3f}",
@@ -58,3 +61,26 @@ class LinePrinter(PrinterCallback):
         if state.is_world_process_zero:
             epoch = int(state.epoch or 0) + 1
             print(f"epoch {epoch}/{state.num_train_epochs}", file=sys.stderr, flush=True)
+
+
+class LogFile(TrainerCallback):
+    """Writes to the log of the run what a person sees while it trains.
+
+    Args:
+        previews: The rows of the previews, as they grow.
+    """
+
+    def __init__(self, previews: list[dict[str, Any]]) -> None:
+        self._previews = previews
+        self._written = 0
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        """Writes the log's line."""
+        if line := log_line(logs or {}, state.global_step, state.max_steps):
+            log.info("%s", line)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Writes the previews that are new."""
+        for row in self._previews[self._written :]:
+            log.info("preview %s", "\n  ".join(f"{name}: {text}" for name, text in row.items()))
+        self._written = len(self._previews)

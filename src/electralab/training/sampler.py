@@ -17,13 +17,11 @@ class EpochSampler(Sampler[int]):
     Args:
         length: Examples in the data set.
         seed: Seed of the orders.
-        shuffle: False keeps the data set's own order, in epoch 0.
     """
 
-    def __init__(self, length: int, *, seed: int, shuffle: bool = True) -> None:
+    def __init__(self, length: int, *, seed: int) -> None:
         self.length = length
         self.seed = seed
-        self.shuffle = shuffle
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -34,7 +32,5 @@ class EpochSampler(Sampler[int]):
         return self.length
 
     def __iter__(self) -> Iterator[int]:
-        if not self.shuffle:
-            return iter(range(self.length))
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
         return iter((order + self.epoch * self.length).tolist())

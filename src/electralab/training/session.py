@@ -3,29 +3,49 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transformers import PreTrainedModel, Seq2SeqTrainingArguments
+from transformers import PreTrainedModel, Seq2SeqTrainingArguments, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 
 from electralab import folder as files
 from electralab import trainer_args
 from electralab.config import Config
 from electralab.errors import Interrupted
 from electralab.origins import Origins
+from electralab.resuming import is_trained
+from electralab.run_log import RunLog
 from electralab.signature import signature
 from electralab.tracking import provenance
 from electralab.tracking.callback import RunCallback
 from electralab.tracking.run import TrackedRun, tracked_run
 from electralab.training.build import build_trainer
+from electralab.training.progress import LogFile
 from electralab.training.signals import StopOnSignal
+from electralab.training.trainer import ExperimentTrainer
+
+if TYPE_CHECKING:
+    from electralab.data.prepare import Prepared
+    from electralab.tasks.rtd import ReplacedTokenDetection
+    from electralab.tracking.store import Store
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
 def track(
-    config: Config, overrides: list[str], *, store: Any, origins: Origins, data: Any
+    config: Config,
+    overrides: list[str],
+    *,
+    store: Store,
+    origins: Origins,
+    data: Prepared,
+    run_log: RunLog,
 ) -> Iterator[tuple[TrackedRun, Path]]:
     """Opens the tracked run and its folder, and closes both with the right status.
 
@@ -35,6 +55,7 @@ def track(
         store: The tracking store.
         origins: What the run starts from, or goes on with.
         data: The prepared data.
+        run_log: Finds its file in the folder.
 
     Yields:
         The tracked run and its folder.
@@ -60,29 +81,34 @@ def track(
         else:
             output_dir = Path(config.output_dir).absolute()
             folder = files.new_run_folder(output_dir, name=config.name, signature=sign)
-        identity = {"run_id": run.run_id, "signature": sign, "task": config.task.name}
-        files.write_json(folder / files.IDENTITY, identity)
-        files.write_yaml(folder / files.CONFIG, config.model_dump())
-        files.write_yaml(folder / files.OVERRIDES, overrides)
-        for name in (files.CONFIG, files.OVERRIDES):
-            run.log_artifact(folder / name)
-        run.set_tags({"folder": str(folder)})
-        provenance.record(run, provenance.provenance())
-        handler = logging.FileHandler(folder / files.LOG, encoding="utf-8")
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        logging.getLogger().addHandler(handler)
-        try:
+            identity = {"run_id": run.run_id, "signature": sign, "task": config.task.name}
+            identity |= {"data_fingerprint": data.fingerprint, "working_dir": os.getcwd()}
+            files.describe_run(
+                folder, identity=identity, config=config.model_dump(), overrides=overrides
+            )
+            for name in (files.CONFIG, files.OVERRIDES):
+                run.log_artifact(folder / name)
+        with run_log.written_to(folder / files.LOG), _summarised(folder, config, run):
+            run.set_tags({"folder": str(folder)})
+            provenance.record(run, provenance.provenance())
             yield run, folder
-        except BaseException as error:
-            stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-            status = "KILLED" if stopped else "FAILED"
-            files.write_json(folder / files.SUMMARY, {**identity, "status": status})
-            logging.getLogger().error("%s", error, exc_info=not stopped)
-            error.run_folder = folder  # the command line says where the trace is
-            raise
-        finally:
-            logging.getLogger().removeHandler(handler)
-            handler.close()
+
+
+@contextmanager
+def _summarised(folder: Path, config: Config, run: TrackedRun) -> Iterator[None]:
+    """Leaves a summary and the reason where a run ends badly."""
+    try:
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+        summary = {"run_id": run.run_id, "status": "KILLED" if stopped else "FAILED"}
+        summary |= {"task": config.task.name, "signature": signature(config)}
+        files.write_json(folder / files.SUMMARY, summary)
+        # Into the log alone: the command line says the same in its own words.
+        logging.getLogger().error("%s", error, exc_info=not stopped)
+        if not stopped or is_trained(folder) or files.last_checkpoint(folder):
+            error.run_folder = folder  # the command line says what to do with it
+        raise
 
 
 def training_arguments(config: Config, output_dir: Path) -> Seq2SeqTrainingArguments:
@@ -90,7 +116,7 @@ def training_arguments(config: Config, output_dir: Path) -> Seq2SeqTrainingArgum
 
     Args:
         config: The configuration.
-        output_dir: Where checkpoints go.
+        output_dir: Where checkpoints go, until the run has a folder.
 
     Raises:
         UserError: The Trainer refuses them on this machine.
@@ -104,28 +130,28 @@ def training_arguments(config: Config, output_dir: Path) -> Seq2SeqTrainingArgum
     )
 
 
-def train_and_evaluate(
+def train(
     config: Config,
     *,
-    task: Any,
+    task: ReplacedTokenDetection,
     model: PreTrainedModel,
-    data: Any,
+    arguments: Seq2SeqTrainingArguments,
+    data: Prepared,
     run: TrackedRun,
     folder: Path,
     signals: StopOnSignal,
-) -> dict[str, float]:
-    """Trains, then evaluates on the validation split, and on the test split if there is one.
+) -> ExperimentTrainer:
+    """Trains, or goes on from the last checkpoint, and saves the model.
 
     Returns:
-        The last training window's metrics and those of the evaluations, by their names.
+        The Trainer, with the final weights.
 
     Raises:
         Interrupted: A signal came; the checkpoint is saved.
     """
-    patience = config.trainer.get("early_stopping_patience")
-    arguments = training_arguments(config, folder / files.CHECKPOINTS)
+    arguments.output_dir = str(folder / files.CHECKPOINTS)
     previews = task.previews(data=data, max_length=config.data.max_length)
-    callbacks = [RunCallback(run), signals, *([previews] if previews else [])]
+    shown = [previews] if previews else []
     trainer = build_trainer(
         task=task,
         model=model,
@@ -133,18 +159,62 @@ def train_and_evaluate(
         data=data,
         max_length=config.data.max_length,
         seed=config.seed,
-        early_stopping_patience=patience,
-        callbacks=callbacks,
+        early_stopping_patience=config.trainer.get(trainer_args.PATIENCE),
+        callbacks=[
+            RunCallback(run),
+            signals,
+            *shown,
+            LogFile(previews.rows if previews else []),
+        ],
     )
     if previews:
         previews.skip_time = trainer.skip_time
     checkpoint = files.last_checkpoint(folder) if config.resume else None
+    if config.resume and is_trained(folder):
+        _load_trained(trainer, folder, checkpoint)
+        return trainer
+    # Counters such as that of early stopping go on where they stood.
+    arguments.restore_callback_states_from_checkpoint = checkpoint is not None
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         if previews and previews.rows:
             run.log_table(previews.rows, "previews.json")
-    signals.raise_if_received()
+    if signals.cut:
+        signals.raise_if_received()
+    _save_model(trainer, folder)
+    return trainer
+
+
+def _save_model(trainer: ExperimentTrainer, folder: Path) -> None:
+    """Writes ``model/``, whole or not at all: that it is there means that training is done."""
+    unfinished = folder / f".{files.MODEL}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    trainer.model.save_pretrained(unfinished)
+    trainer.processing_class.save_pretrained(unfinished)
+    os.replace(unfinished, folder / files.MODEL)
+
+
+def _load_trained(trainer: ExperimentTrainer, folder: Path, checkpoint: Path | None) -> None:
+    """Takes the final weights of a run that was stopped after its training."""
+    log.info("the training is done; what is left is its evaluation")
+    trainer._load_from_checkpoint(str(folder / files.MODEL))
+    if checkpoint:
+        trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+
+
+def evaluate(
+    trainer: ExperimentTrainer, data: Prepared, *, signals: StopOnSignal
+) -> dict[str, float]:
+    """Evaluates on the validation split, and on the test split if there is one.
+
+    Returns:
+        The last training window's metrics and those of the evaluations, by their names.
+
+    Raises:
+        Interrupted: A signal came; the model is saved.
+    """
+    signals.release()
     metrics = dict(last_window(trainer.state.log_history))
     for prefix, dataset in (("eval", data.validation), ("test", data.test)):
         if dataset is not None:
@@ -152,7 +222,8 @@ def train_and_evaluate(
                 dataset, metric_key_prefix=prefix
             )
             metrics |= _without_position(found)
-            signals.raise_if_received()
+    signals.raise_if_received()
+    signals.hold()  # what is left takes a moment and is better whole
     return metrics
 
 

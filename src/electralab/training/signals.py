@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -11,15 +12,26 @@ from transformers import TrainerCallback
 
 from electralab.errors import Interrupted
 
+_NOTED = b"\nstopping at the next safe point; once more stops at once\n"
+
 
 class StopOnSignal(TrainerCallback):
-    """Stops training at the end of the step in which a signal came, after a checkpoint.
+    """Decides what Ctrl-C and SIGTERM do at each stage of a run. Use as a context manager.
 
-    A second Ctrl-C stops at once. Use as a context manager around training.
+    Usually they raise `Interrupted` at once. During training, and wherever else `hold` was called,
+    the first one is noted: training stops at the end of the step, after a checkpoint. The second
+    one raises.
+
+    Attributes:
+        received: The first signal's number.
+        cut: Training was ended by a signal before its last step.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.cut = False
+        self._spare = 0  # signals that are noted before one raises
+        self._process = os.getpid()
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopOnSignal:
@@ -33,21 +45,60 @@ class StopOnSignal(TrainerCallback):
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self.received is not None:
-            raise Interrupted(128 + number)
-        self.received = number
+    def hold(self) -> None:
+        """From here on, the first signal is noted and the second one raises."""
+        self._spare = 0 if self.received else 1
+
+    def release(self) -> None:
+        """From here on, a signal raises at once, and so does one that was noted.
+
+        Raises:
+            Interrupted: A signal was noted.
+        """
+        self._spare = 0
+        self.raise_if_received()
 
     def raise_if_received(self) -> None:
-        """Raises:
-        Interrupted: A signal came.
+        """Stops if a signal was noted.
+
+        Raises:
+            Interrupted: A signal was noted.
         """
         if self.received is not None:
+            self._spare = 1
             raise Interrupted(128 + self.received)
+
+    def _receive(self, number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            return self._receive_in_worker(number)
+        self.received = self.received or number
+        if self._spare:
+            self._spare -= 1
+            os.write(2, _NOTED)  # print could be interrupted in itself
+            return None
+        self._spare = 1  # closing the record of the run is not broken off by the same impatience
+        raise Interrupted(128 + number)
+
+    @staticmethod
+    def _receive_in_worker(number: int) -> None:
+        # A terminal sends Ctrl-C to the forked workers too, which the run itself is going to end.
+        if number != signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """From here on, a signal waits for the end of the step."""
+        self.raise_if_received()
+        self.hold()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Asks for a checkpoint and the end of training."""
-        if self.received is not None:
-            control.should_save = True
-            control.should_training_stop = True
-            control.should_evaluate = False
+        if self.received is None or control.should_training_stop:  # the last step is ended whole
+            return
+        self.cut = True
+        control.should_save = True
+        control.should_training_stop = True
+        control.should_evaluate = False
+        if args.save_total_limit == 1:
+            # With `load_best_model_at_end` the Trainer would remove all but the best in the end.
+            args.save_total_limit = 2

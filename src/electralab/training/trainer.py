@@ -26,7 +26,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
         window_metrics: Turns the sums of a logging window into metrics.
         tokens: Position of the number of real tokens in the vector of sums.
         eval_collator: Collates evaluation batches.
-        eval_outputs: Names of the model's outputs that `compute_metrics` receives.
+        prediction: Picks what `compute_metrics` receives from a model's outputs and inputs:
+            predictions and labels.
         kwargs: As for `Seq2SeqTrainer`.
     """
 
@@ -145,6 +146,13 @@ class ExperimentTrainer(Seq2SeqTrainer):
         """Trains; the clock of the first window starts here."""
         self._window, self._window_start = None, time.perf_counter()
         return super().train(*args, **kwargs)
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        if self.state.global_step >= self.state.max_steps:
+            # Resumed at the end; the Trainer looks at the number of steps only after one more.
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*args, **kwargs)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         start = time.perf_counter()

@@ -6,9 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from electralab import folder as files
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
+    from electralab.config import Config
     from electralab.tracking.records import RunRecord
     from electralab.tracking.store import Store
 
@@ -49,17 +51,47 @@ def split_options(
     return arguments, settings
 
 
+def finished_model(run_folder: Path) -> Path:
+    """Returns the folder of a run's model.
+
+    Raises:
+        UserError: The run has none, for it did not finish.
+    """
+    source = run_folder / files.MODEL
+    if not (source / "config.json").is_file():
+        raise UserError(
+            f"RUN must have finished, but {run_folder} has no {files.MODEL}/ with a model; go on "
+            f"with it: electralab resume {run_folder}"
+        )
+    return source
+
+
+def compose_settings(settings: list[str]) -> Config:
+    """Returns the configuration that settings make; only its place and its store count.
+
+    Raises:
+        UserError: A setting is wrong.
+    """
+    from electralab.checks import tracking_problems
+    from electralab.cli import parse_flags
+    from electralab.points import typed
+
+    # Who only looks needs no folder that can be written, nor data.
+    [(_, config)] = typed(parse_flags(settings)).points
+    if problems := list(tracking_problems(config)):
+        raise UserError(problems)
+    return config
+
+
 def locate(settings: list[str]) -> tuple[Store, Path]:
     """Returns the store and the folder of runs that settings name; makes neither.
 
     Raises:
         UserError: A setting is wrong.
     """
-    from electralab.cli import parse_flags
-    from electralab.points import checked
     from electralab.tracking.store import open_store
 
-    [(_, config)] = checked(parse_flags(settings)).points
+    config = compose_settings(settings)
     output_dir = Path(config.output_dir)
     return open_store(config.tracking, output_dir=output_dir, create=False), output_dir
 

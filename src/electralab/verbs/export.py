@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from electralab import folder as files
 from electralab.errors import RunFailure, UserError, one_line
-from electralab.verbs.common import find, split_options
+from electralab.local_models import WEIGHTS
+from electralab.verbs.common import find, finished_model, split_options
 
 PARTS = {
     "discriminator": "ElectraForPreTraining",
     "generator": "AutoModelForMaskedLM",
     "encoder": "AutoModel",
 }
+_CARD = "README.md"
 
 
 def main(argv: list[str]) -> int:
@@ -29,18 +31,24 @@ def main(argv: list[str]) -> int:
         "ElectraForPreTraining, generator/ for AutoModelForMaskedLM, encoder/ for AutoModel.",
     )
     parser.add_argument("run", metavar="RUN", help="a run's folder, its id or the beginning of it")
-    parser.add_argument("folder", metavar="FOLDER", help="made by the export; must not exist yet")
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        help="made by the export; with --push, the folder of an earlier export of this run will do",
+    )
     parser.add_argument("--push", metavar="NAME", help="upload the export to this hub repository")
     arguments, settings = split_options(parser, argv)
     record = find(arguments.run, settings)
     target = Path(arguments.folder)
-    export(record.folder, target, run_id=record.run_id)
+    if not (arguments.push and is_export(target, run_id=record.run_id)):
+        export(record.folder, target, run_id=record.run_id)
     for part, loader in PARTS.items():
         print(f"{target / part}  for {loader}.from_pretrained")
     if arguments.push:
         print(f"pushed to {push(target, arguments.push)}")
     else:
-        print(f"next: electralab export {arguments.run} {target} --push NAME", file=sys.stderr)
+        words = ["electralab", "export", arguments.run, str(target), "--push", "NAME", *settings]
+        print(f"next: {shlex.join(words)}", file=sys.stderr)
     return 0
 
 
@@ -55,40 +63,53 @@ def export(run_folder: Path, target: Path, *, run_id: str) -> None:
     Raises:
         UserError: The run has no model, or the target is in the way.
     """
-    source = run_folder / files.MODEL
-    if not (source / "config.json").is_file():
-        raise UserError(
-            f"RUN must have finished, but {run_folder} has no {files.MODEL}/ with a model; go on "
-            f"with it: electralab resume {run_folder}"
-        )
+    source = finished_model(run_folder)
     if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"FOLDER must not exist yet, but {target} does; choose another.")
-    parent = target.absolute().parent
+    pair, tokenizer = _load(source)
+    parent, unfinished = target.absolute().parent, None
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parent, prefix=f".{target.name}-") as unfinished:
-            _write(source, Path(unfinished), run_id=run_id)
-            shutil.rmtree(target, ignore_errors=True)
-            os.rename(unfinished, target)
-            os.makedirs(unfinished)  # what the context manager is going to remove
-        target.chmod(0o755)
+        unfinished = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}-"))
+        _write(pair, tokenizer, unfinished, run_id=run_id)
+        unfinished.chmod(0o755)  # a temporary folder is private
+        shutil.rmtree(target, ignore_errors=True)
+        os.rename(unfinished, target)
     except OSError as error:
         raise UserError(
             f"FOLDER must be a place that can be written, but {target} is not "
             f"({error.strerror or one_line(error)}); choose another."
         ) from error
+    finally:
+        if unfinished is not None:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _write(source: Path, folder: Path, *, run_id: str) -> None:
-    from transformers import ElectraForMaskedLM, logging
+def is_export(folder: Path, *, run_id: str) -> bool:
+    """Says whether a folder holds a whole export of a run, by its model cards."""
+    for part in PARTS:
+        card = folder / part / _CARD
+        if not (folder / part / WEIGHTS).is_file() or not card.is_file():
+            return False
+        if f"`{run_id}`" not in card.read_text(encoding="utf-8", errors="replace"):
+            return False
+    return True
+
+
+def _load(source: Path) -> tuple[Any, Any]:
+    from transformers import logging
 
     from electralab.models.loading import load_whole_pair
     from electralab.models.tokenizers import load_tokenizer
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    pair = load_whole_pair(source)
-    tokenizer = load_tokenizer(str(source), key="RUN")
+    return load_whole_pair(source), load_tokenizer(str(source), key="RUN")
+
+
+def _write(pair: Any, tokenizer: Any, folder: Path, *, run_id: str) -> None:
+    from transformers import ElectraForMaskedLM
+
     config = pair.config.generator
     config.tie_word_embeddings = True
     generator = ElectraForMaskedLM(config)
@@ -102,7 +123,7 @@ def _write(source: Path, folder: Path, *, run_id: str) -> None:
         model.config.architectures = [type(model).__name__]
         model.save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)
-        (folder / name / "README.md").write_text(_card(name, run_id=run_id), encoding="utf-8")
+        (folder / name / _CARD).write_text(_card(name, run_id=run_id), encoding="utf-8")
 
 
 def _card(part: str, *, run_id: str) -> str:
@@ -141,7 +162,6 @@ def push(folder: Path, name: str) -> str:
         UserError: The hub refuses the name or the token.
         RunFailure: The hub cannot be reached.
     """
-    import httpx
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -159,7 +179,7 @@ def push(folder: Path, name: str) -> str:
             f"--push {name}: the hub answered {status}; log in with `hf auth login` or set "
             f"HF_TOKEN. The export itself is in {folder}."
         ) from error
-    except (httpx.HTTPError, OSError) as error:
+    except Exception as error:  # the hub's client wraps one HTTP library or another
         raise RunFailure(
             f"--push {name}: the hub at {api.endpoint} cannot be reached ({type(error).__name__}). "
             f"The export itself is in {folder}."

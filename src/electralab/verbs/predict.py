@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from electralab import folder as files
 from electralab.errors import UserError
-from electralab.verbs.common import find, split_options
+from electralab.verbs.common import find, finished_model, split_options
 
 
 def main(argv: list[str]) -> int:
@@ -29,7 +28,7 @@ def main(argv: list[str]) -> int:
     if arguments.top_k < 1:
         raise UserError(f"--top-k must be at least 1, but is {arguments.top_k} instead.")
     record = find(arguments.run, settings)
-    texts = arguments.text or (line.rstrip("\n") for line in sys.stdin)
+    texts = map(_utf8, arguments.text) if arguments.text else _standard_input()
     predictor = Predictor(record.folder)
     for result in predictor.predict(texts, top_k=arguments.top_k):
         if arguments.json:
@@ -39,6 +38,23 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _utf8(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"TEXT must be UTF-8, but {text!a} is not.") from None
+    return text
+
+
+def _standard_input() -> Iterator[str]:
+    try:
+        for line in sys.stdin:
+            yield line.rstrip("\n")
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise UserError(f"Standard input must be UTF-8, but holds 0x{byte:02x}.") from None
+
+
 class Predictor:
     """The pair of a run, ready to judge texts.
 
@@ -46,16 +62,11 @@ class Predictor:
         run_folder: A folder of a finished run.
 
     Raises:
-        UserError: The run has no model.
+        UserError: The run has no model, or a damaged one.
     """
 
     def __init__(self, run_folder: Path) -> None:
-        source = run_folder / files.MODEL
-        if not (source / "config.json").is_file():
-            raise UserError(
-                f"RUN must have finished, but {run_folder} has no {files.MODEL}/ with a model; go "
-                f"on with it: electralab resume {run_folder}"
-            )
+        source = finished_model(run_folder)
         from transformers import logging
 
         from electralab.models.loading import load_whole_pair

@@ -1,0 +1,148 @@
+"""Going on with a run: which one is meant, and whether it can be gone on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from electralab import folder as files
+from electralab.errors import UserError
+from electralab.local_models import weights_damage
+from electralab.signature import settings, signature
+
+if TYPE_CHECKING:
+    from electralab.config import Config
+    from electralab.tracking.records import RunRecord
+    from electralab.tracking.store import Store
+
+AUTO = "auto"
+_SHOWN = 3  # differing keys that a message names
+
+
+def find_resumed(config: Config, *, store: Store | None) -> RunRecord | None:
+    """Returns the run that `resume` means.
+
+    Args:
+        config: A checked configuration.
+        store: Asked for runs that no folder has; none: folders alone.
+
+    Returns:
+        The run; none if a run begins anew.
+
+    Raises:
+        UserError: There is no such run, or it cannot be gone on with.
+    """
+    from electralab.tracking.records import find_run
+
+    if config.resume is None:
+        return None
+    if config.resume == AUTO:
+        return _newest(config)
+    try:
+        record = find_run(
+            str(Path(config.resume).expanduser()), store=store, output_dir=config.output_dir
+        )
+    except UserError as error:
+        raise type(error)(f"`resume`: {line}" for line in error.problems) from None
+    if is_finished(record.folder):
+        raise UserError(
+            f"`resume` must name an unfinished run, but {record.folder} is finished; start another "
+            f"from it with model=auto model.name_or_path={record.folder}"
+        )
+    if differing := _differing(config, record.folder):
+        more = f", and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+        raise UserError(
+            f"`resume` must go on with the configuration of {record.folder}, but there "
+            f"{', '.join(differing[:_SHOWN])}{more}; leave these as they were (electralab resume "
+            f"{record.folder}), or start a new run without `resume`."
+        )
+    if not is_trained(record.folder):
+        _check_checkpoint(record.folder)
+    return record
+
+
+def is_finished(folder: Path) -> bool:
+    """Says whether a run came to its end."""
+    return _read_json(folder / files.SUMMARY).get("status") == "FINISHED"
+
+
+def is_trained(folder: Path) -> bool:
+    """Says whether a run has its final weights, so that nothing but evaluation is left."""
+    return (folder / files.MODEL / "config.json").is_file()
+
+
+def check_data(record: RunRecord | None, *, fingerprint: str) -> None:
+    """Refuses to go on with other texts than the run began with.
+
+    Args:
+        record: The run to go on with, if any.
+        fingerprint: That of the prepared data.
+
+    Raises:
+        UserError: The data changed.
+    """
+    if record is None:
+        return
+    known = _read_json(record.folder / files.IDENTITY).get("data_fingerprint")
+    if known not in (None, fingerprint):
+        raise UserError(
+            f"`resume` must go on with the data of {record.folder}, but it has changed since; "
+            "bring the old files back, or start a new run without `resume`."
+        )
+
+
+def _newest(config: Config) -> RunRecord | None:
+    """Returns the newest unfinished run of the same signature that can be gone on with."""
+    from electralab.tracking.records import RunRecord, read_id
+
+    sign = signature(config)
+    folders = Path(config.output_dir, config.name).glob(f"*-{sign}*")
+    for folder in sorted(folders, key=lambda path: path.name, reverse=True):
+        run_id = read_id(folder)
+        left = is_trained(folder) or files.last_checkpoint(folder)
+        if run_id and left and not is_finished(folder):
+            return RunRecord(run_id, folder)
+    return None
+
+
+def _differing(config: Config, folder: Path) -> list[str]:
+    """Returns "`key` is A instead of B" for what a recorded configuration has otherwise."""
+    from electralab.tracking.params import flatten
+
+    try:
+        recorded = yaml.safe_load((folder / files.CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return []
+    if not isinstance(recorded, dict):
+        return []
+    there, here = flatten(settings(recorded)), flatten(settings(config.model_dump()))
+    return [
+        f"`{key}` is {there.get(key, 'not set')} instead of {here.get(key, 'not set')}"
+        for key in dict.fromkeys([*here, *there])
+        if there.get(key) != here.get(key)
+    ]
+
+
+def _check_checkpoint(folder: Path) -> None:
+    checkpoint = files.last_checkpoint(folder)
+    if checkpoint is None:
+        raise UserError(
+            f"`resume` must name a run with a checkpoint, but {folder} has none; start it again "
+            "without `resume`."
+        )
+    if damage := weights_damage(checkpoint):
+        raise UserError(
+            f"`resume` must go on from a whole checkpoint, but {damage}; remove {checkpoint} to go "
+            "on from the one before."
+        )
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,90 @@
+"""All problems of a command at once, and none about a value that nobody has set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from electralab.cli import parse_flags
+from electralab.errors import UserError
+from electralab.points import checked, typed
+from electralab.rules import ask
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(here: Path) -> Path:
+    return here
+
+
+def keys(*overrides: str) -> list[str]:
+    """Checks a command; returns the key that each of its problems begins with."""
+    with pytest.raises(UserError) as caught:
+        checked(parse_flags(list(overrides)))
+    return sorted(line.split("`")[1] for line in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "named"),
+    [
+        # What cannot be judged without a refused key is not asked, all else is.
+        (
+            ["task.mask_prob=1.2", "data=text", "data.path=nowhere", "trainer.max_step=5"],
+            ["data.path", "task.mask_prob", "trainer.max_step"],
+        ),
+        (["data=text", "data.path=5"], ["data.path"]),
+        (["data=text", "data.path=nowhere", "data.max_length=a"], ["data.max_length", "data.path"]),
+        (
+            ["data=text", "data.path=nowhere", "data.split.validation=2"],
+            ["data.path", "data.split.validation"],
+        ),
+        # From scratch every size is asked for, but a refused one only once.
+        (["model.hidden_size=a", "model.embedding_size=null"],
+         ["model.embedding_size", "model.hidden_size"]),
+        (["model.vocab_size=3"], ["model.vocab_size"]),
+        (["model.tokenizer=5", "data.max_length=600"], ["data.max_length", "model.tokenizer"]),
+        (["model.name_or_path=5"], ["model.name_or_path"]),
+        (["task.disc_weight=-1", "task.gen_weight=0"], ["task.disc_weight"]),
+        (["data.split.validation=2", "trainer.load_best_model_at_end=true"],
+         ["data.split.validation"]),
+        (["trainer.eval_strategy=${nowhere}", "trainer.load_best_model_at_end=true"],
+         ["trainer.eval_strategy"]),
+        (["name=${nowhere}"], ["name"]),
+        (["output_dir=5", "tracking.uri=5"], ["output_dir", "tracking.uri"]),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_named_once_and_nothing_else(overrides, named):
+    assert keys(*overrides) == named
+
+
+def test_a_node_stands_for_its_keys():
+    rules = [(("model.name",), ["of the name"]), (("models",), ["of another"]), ((), ["of none"])]
+    assert list(ask(rules, refused=["model"])) == ["of another", "of none"]
+    assert list(ask(rules, refused=["model.name.x"])) == ["of the name", "of another", "of none"]
+
+
+def test_who_only_looks_is_asked_for_types_alone():
+    looking = parse_flags(["output_dir=/proc/nowhere", "data=text", "data.path=nowhere"])
+    [(_, config)] = typed(looking).points
+    assert config.output_dir == "/proc/nowhere"
+    with pytest.raises(UserError):
+        typed(parse_flags(["output_dir=5"]))
+
+
+def test_a_run_is_found_where_nothing_can_be_written(tmp_path, monkeypatch):
+    from electralab import checks
+    from electralab.verbs.common import find
+
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checks.tempfile, "TemporaryFile", refuse)  # also where root runs the tests
+    run = tmp_path / "outputs" / "rtd" / "2026-01-01_00-00-00-0123abcd"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text('{"run_id": "0123456789abcdef0123456789abcdef"}')
+    settings = [f"output_dir={tmp_path / 'outputs'}", "tracking=off"]
+    assert find("0123", settings).folder == run
+    with pytest.raises(UserError, match=r"tracking\.uri"):
+        find("0123", [*settings, "tracking=server", "tracking.uri=ftp://x"])
+    assert os.listdir(".") == []
