@@ -50,9 +50,14 @@ def curves(run: str, target: str) -> None:
     left.axhline(summary["unigram_entropy"], color="grey", ls=":")
     left.set(xlabel="step", ylabel="nats", title="generator: masked tokens")
     left.legend(["training", "held out", "unigram entropy"], frameon=False)
-    for name, label in (("disc", "the generator's replacements"), ("probe", "unigram replacements")):
+    for name, label in (
+        ("disc", "the generator's replacements"),
+        ("probe", "unigram replacements"),
+    ):
         right.plot(steps, [log[f"eval_{name}_auc"] for log in evaluations], "o-", ms=4, label=label)
-        low, high = ([log[f"eval_{name}_auc_{end}"] for log in evaluations] for end in ("low", "high"))
+        low, high = (
+            [log[f"eval_{name}_auc_{end}"] for log in evaluations] for end in ("low", "high")
+        )
         right.fill_between(steps, low, high, alpha=0.25)
     right.axhline(0.5, color="grey", ls=":")
     right.set(xlabel="step", ylabel="held-out ROC AUC", title="discriminator")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +14,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from electralab.cli import main
 from electralab.report import TIMING_METRICS
@@ -118,21 +122,6 @@ def test_a_killed_run_is_recorded_and_resumes_to_the_same_weights(corpus, here):
     assert weights_hash(cut) == weights_hash(straight)
 
 
-def test_a_second_ctrl_c_stops_at_once(corpus, here):
-    words = command(corpus, "trainer.max_steps=100000", "trainer.eval_strategy=no")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "electralab", *words], stderr=subprocess.PIPE, text=True
-    )
-    for line in process.stderr:
-        if line.startswith("step 4/"):
-            break
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    [run] = runs(here)
-    assert summary_of(run)["status"] == "KILLED"
-
-
 def test_a_failing_run_keeps_its_reason(corpus, here, monkeypatch, capsys):
     from electralab.training.trainer import ExperimentTrainer
 
@@ -189,6 +178,12 @@ def test_early_stopping_and_the_best_model(corpus, here):
     [run] = runs(here)
     saved = {path.name for path in (run / "checkpoints").iterdir()}
     assert "checkpoint-3" in saved and "checkpoint-30" not in saved
+    model, best, last = (
+        load_file(run / name / "model.safetensors")
+        for name in ("model", "checkpoints/checkpoint-3", f"checkpoints/{max(saved)}")
+    )
+    assert all(torch.equal(model[name], tensor) for name, tensor in best.items())
+    assert not all(torch.equal(model[name], tensor) for name, tensor in last.items())
 
 
 def test_padded_rows_train_as_well(corpus, here):
@@ -207,3 +202,69 @@ def test_a_warm_cache_is_used(corpus, here, capsys):
     os.utime(corpus)
     assert main(command(corpus, "tracking=off")) == 0
     assert "from the cache" not in capsys.readouterr().err
+
+
+def test_the_log_holds_what_was_shown(corpus, here, capsys):
+    assert main(command(corpus, "tracking=off")) == 0
+    [run] = runs(here)
+    log, shown = (run / "run.log").read_text(), capsys.readouterr().err
+    for part in ("data   300 documents", "model  discriminator", "step 2/6 · train", "done in"):
+        assert part in log and part in shown
+    assert "step 6/6 · eval" in log and "masked: " in log and "electralab export" in log
+
+
+def test_warnings_reach_the_terminal_and_the_log(tmp_path, capsys):
+    from electralab.run_log import RunLog
+
+    log = logging.getLogger("electralab.somewhere")
+    with RunLog() as run_log:
+        log.warning("before there is a folder")
+        with run_log.written_to(tmp_path / "run.log"):
+            log.warning("after")
+            log.info("only for the file")
+    assert capsys.readouterr().err == "before there is a folder\nafter\n"
+    lines = (tmp_path / "run.log").read_text().splitlines()
+    assert [line.split(maxsplit=3)[3] for line in lines] == [
+        "before there is a folder",
+        "after",
+        "only for the file",
+    ]
+
+
+def test_the_commands_to_type_next_work_as_they_are(corpus, here, capsys):
+    place = here.parent / "elsewhere"
+    words = command(corpus, "seed=4", "task.disc_weight=20", f"output_dir={place}")
+    assert main(words) == 0
+    shown = capsys.readouterr().err
+    listed = [line.strip() for line in shown.partition("\nnext\n")[2].splitlines()]
+    ui, fill, doubt, export, sweep = (shlex.split(line)[1:] for line in listed)
+    assert ui == ["ui", f"output_dir={place}"]
+    assert main(fill) == main(doubt) == main(export) == 0
+    capsys.readouterr()
+    assert main(["check", *sweep]) == 0
+    points = capsys.readouterr().out
+    assert points.count("ok ") == 6 and f"data.path={corpus}" in points
+    assert "seed=4" not in points and "task.disc_weight=20" not in points
+
+
+def test_no_record_of_a_run_holds_a_password(tmp_path):
+    from electralab.folder import describe_run
+
+    uri = "postgresql://me:hunter2@host/db"
+    describe_run(
+        tmp_path,
+        identity={},
+        config={"tracking": {"uri": uri}, "trainer": {"hub_token": "hunter2"}},
+        overrides=[f"tracking.uri={uri}", "trainer.hub_token=hunter2", "model.tokenizer=train"],
+    )
+    written = "".join(path.read_text() for path in tmp_path.iterdir())
+    assert "hunter2" not in written and "postgresql://***@host/db" in written
+    assert "model.tokenizer=train" in written
+
+
+def test_data_that_cannot_be_used_leaves_no_store(here, capsys):
+    (here / "short.txt").write_text("a\n")
+    words = [word for word in command(here / "short.txt") if "validation" not in word]
+    assert main([*words, "data.split.validation=null", "trainer.eval_strategy=no"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (here / "outputs" / "mlflow.db").exists() and not list(here.glob("outputs/rtd*"))

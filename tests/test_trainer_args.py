@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import subprocess
 import sys
 
@@ -175,3 +176,28 @@ def test_build_refuses_in_one_line(tmp_path):
     with pytest.raises(UserError) as caught:
         trainer_args.build({"debug": "everything"}, output_dir=tmp_path, seed=0)
     assert len(caught.value.problems) == 1 and "everything" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["batch_eval_metrics", "label_smoothing_factor", "train_sampling_strategy", "hub_token"],
+)
+def test_what_would_do_nothing_or_harm_is_refused_with_the_reason(name):
+    [line] = trainer_args.problems({name: "x"})
+    assert line.startswith(f"`trainer.{name}` must not stand here; ")
+
+
+def test_an_optimiser_that_is_not_installed_is_refused_before_the_run(tmp_path):
+    if importlib.util.find_spec("bitsandbytes"):
+        pytest.skip("it is installed")
+    with pytest.raises(UserError) as caught:
+        trainer_args.build({"optim": "adamw_bnb_8bit"}, output_dir=tmp_path, seed=0)
+    assert len(caught.value.problems) == 1 and "bitsandbytes" in str(caught.value)
+
+
+def test_one_process_takes_one_gpu(tmp_path, caplog):
+    arguments = trainer_args.build({"use_cpu": True}, output_dir=tmp_path, seed=0)
+    arguments._n_gpu = 4  # as the Trainer counts them
+    trainer_args._use_one_gpu(arguments)
+    assert arguments.n_gpu == 1 and arguments.train_batch_size == 8
+    assert "torchrun --nproc-per-node 4" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import subprocess
@@ -60,7 +61,7 @@ def test_an_export_loads_without_this_project_and_gives_equal_outputs(run, tmp_p
         "generator",
     ]
     script = """
-import sys, torch, transformers
+import copy, sys, torch, transformers
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, ElectraForPreTraining
 out = {}
 for part, cls in (("discriminator", ElectraForPreTraining), ("generator", AutoModelForMaskedLM),
@@ -70,7 +71,8 @@ for part, cls in (("discriminator", ElectraForPreTraining), ("generator", AutoMo
     assert not any(info.values()), (part, info)
     ids = AutoTokenizer.from_pretrained(folder)("the path of a file", return_tensors="pt").input_ids
     with torch.no_grad():
-        out[part] = model.eval()(ids)[0]
+        # A copy, for the last bit depends on where in memory a file puts its tensors.
+        out[part] = copy.deepcopy(model).eval()(ids)[0]
 out["ids"] = ids
 assert "electralab" not in sys.modules
 torch.save(out, sys.argv[2])
@@ -78,7 +80,7 @@ torch.save(out, sys.argv[2])
     saved = tmp_path / "outputs.pt"
     subprocess.run([sys.executable, "-c", script, target, saved], check=True, cwd=tmp_path)
     found = torch.load(saved, weights_only=True)
-    pair = RtdPair.from_pretrained(run / "model").eval()
+    pair = copy.deepcopy(RtdPair.from_pretrained(run / "model")).eval()
     with torch.no_grad():
         ids = found["ids"]
         assert torch.equal(found["discriminator"], pair.discriminator(ids).logits)
@@ -101,8 +103,9 @@ class Hub(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.server.calls.append((self.path, self.headers.get("Authorization"), body))
+        here = f"http://127.0.0.1:{self.server.server_port}/me/electra"
         if self.path == "/api/repos/create":
-            reply = {"url": "http://hub/me/electra", "id": "me/electra"}
+            reply = {"url": here, "id": "me/electra"}
         elif self.path.endswith("/preupload/main"):
             files = json.loads(body)["files"]
             reply = {
@@ -112,7 +115,7 @@ class Hub(BaseHTTPRequestHandler):
                 ]
             }
         else:
-            reply = {"commitUrl": "http://hub/me/electra/commit/1", "commitOid": "1" * 40}
+            reply = {"commitUrl": f"{here}/commit/{'1' * 40}", "commitOid": "1" * 40}
         self._answer(self.server.status, reply)
 
     def do_GET(self):
@@ -165,6 +168,17 @@ def test_push_uploads_the_export(hub, run, tmp_path):
     } <= paths
     assert all(token == "Bearer hf_secret" for _, token, _ in hub.calls)
     assert "hf_secret" not in done.stdout + done.stderr
+
+
+def test_push_takes_an_earlier_export_of_the_same_run(hub, run, tmp_path):
+    target = tmp_path / "out"
+    assert main(["export", str(run), str(target)]) == 0
+    before = {path: path.stat().st_mtime_ns for path in target.rglob("*")}
+    done = export_to(hub, run, target)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in target.rglob("*")} == before
+    (target / "encoder" / "README.md").write_text("of another run")
+    assert export_to(hub, run, target).returncode == 2
 
 
 def test_a_hub_that_refuses_leaves_the_export_and_one_line(hub, run, tmp_path):

@@ -106,12 +106,15 @@ def test_pads_change_nothing(pair):
     torch.testing.assert_close(lone.statistics, padded.statistics, rtol=1e-12, atol=0)
 
 
-def test_left_padding_gives_what_no_padding_gives():
+def test_left_padding_counts_and_masks_only_real_tokens():
     pair = make_pair().eval()
     batch = make_collator(padding_side="left")(make_examples([5, 30]))
     assert batch["attention_mask"][0].tolist() == [0] * 25 + [1] * 7
     out = pair(**batch)
     assert out.statistics[4] == 7 + 32 and torch.isfinite(out.loss)
+    pads = batch["attention_mask"] == 0
+    batch["input_ids"][pads] = batch["masked_ids"][pads] = 77  # what pads hold reaches nothing
+    assert torch.equal(pair(**batch).loss, out.loss)
 
 
 def test_the_vocabulary_is_computed_at_chosen_positions_only():

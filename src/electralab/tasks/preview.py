@@ -44,7 +44,8 @@ def held_out_sentences(
         starts = np.concatenate([[0], ends[:-1]]) if len(ends) else []
         for start, end in zip(starts, ends, strict=True):
             body = ids[start + 1 : end]
-            whole = start > 0 or len(ends) == 1  # the first piece may have begun a block earlier
+            # The first and the last piece of a block may run on beyond it.
+            whole = (start > 0 and end < ends[-1]) or len(ends) == 1
             if whole and _SHORTEST <= len(body) <= _LONGEST:
                 found.append(np.concatenate([[cls], body, [sep]]))
                 break

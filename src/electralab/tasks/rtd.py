@@ -253,6 +253,5 @@ class ReplacedTokenDetection:
                     ("probe", "ROC AUC on unigram replacements       "),
                 )
                 if f"eval_{name}_auc" in metrics  # undefined where nothing was replaced
-                if f"eval_{name}_auc" in metrics  # undefined where nothing was replaced
             ),
         ]

@@ -181,7 +181,7 @@ def push(folder: Path, name: str) -> str:
         ) from error
     except Exception as error:  # the hub's client wraps one HTTP library or another
         raise RunFailure(
-            f"--push {name}: the hub at {api.endpoint} cannot be reached ({type(error).__name__}). "
-            f"The export itself is in {folder}."
+            f"--push {name}: the hub at {api.endpoint} cannot be used ({type(error).__name__}: "
+            f"{one_line(error)}). The export itself is in {folder}."
         ) from error
     return f"{api.endpoint}/{name}"

@@ -1,0 +1,187 @@
+"""Going on with a run: the same end as without a break, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from electralab.cli import main
+from electralab.report import TIMING_METRICS
+from electralab.training.trainer import ExperimentTrainer
+from tests.conftest import TINY, write_corpus
+
+# 20 steps an epoch or so: every run below crosses into the second one.
+RUN = ["data=text", "data.path=small.txt", *TINY, "model.dropout=0.1", "trainer.max_steps=14"]
+RUN += ["trainer.gradient_accumulation_steps=2", "trainer.save_steps=4", "trainer.eval_steps=7"]
+
+
+@pytest.fixture
+def small(here):
+    """A corpus of a few steps an epoch, in the folder to run in."""
+    return write_corpus(here / "small.txt", documents=60)
+
+
+def runs(folder: Path, name: str = "rtd") -> list[Path]:
+    return sorted(path for path in (folder / "outputs" / name).iterdir() if path.is_dir())
+
+
+def read(run: Path, name: str = "summary.json") -> dict:
+    return json.loads((run / name).read_text())
+
+
+def metrics_of(run: Path) -> dict:
+    found = read(run)["metrics"]
+    return {name: value for name, value in found.items() if name not in TIMING_METRICS}
+
+
+def weights_of(run: Path) -> bytes:
+    return (run / "model" / "model.safetensors").read_bytes()
+
+
+def cut(monkeypatch, words: list[str], *, step: int, folder: Path, name: str) -> Path:
+    """Runs a command until a signal comes in some step."""
+    with monkeypatch.context() as patch:
+        function = ExperimentTrainer.training_step
+        count = iter(range(1, 10_000))
+
+        def stepping(trainer, *args, **kwargs):
+            if next(count) == 2 * step:  # two batches a step
+                os.kill(os.getpid(), signal.SIGTERM)
+            return function(trainer, *args, **kwargs)
+
+        patch.setattr(ExperimentTrainer, "training_step", stepping)
+        assert main([*words, f"name={name}"]) == 143
+    [run] = runs(folder, name)
+    assert (run / "checkpoints" / f"checkpoint-{step}").is_dir()
+    return run
+
+
+@pytest.mark.parametrize("step", [2, 10, 13])
+def test_a_run_that_was_cut_ends_as_one_that_was_not(small, here, monkeypatch, step):
+    assert main([*RUN, "tracking=off", "name=straight"]) == 0
+    [straight] = runs(here, "straight")
+    state = read(straight, "checkpoints/checkpoint-14/trainer_state.json")
+    assert state["epoch"] > 1
+    run = cut(monkeypatch, [*RUN, "tracking=off"], step=step, folder=here, name="cut")
+    before = {name: (run / name).read_bytes() for name in ("config.yaml", "run.json")}
+    assert main(["resume", str(run)]) == 0
+    assert weights_of(run) == weights_of(straight)
+    one, other = metrics_of(run), metrics_of(straight)
+    for name in one:
+        if name.startswith("eval_") or step % 2 == 0:  # a window of 2 steps was cut in two
+            assert one[name] == other[name], name
+    assert {name: (run / name).read_bytes() for name in before} == before
+
+
+def test_a_run_that_was_killed_after_its_last_checkpoint_trains_no_further(small, here):
+    assert main([*RUN, "tracking=off"]) == 0
+    [run] = runs(here)
+    weights, metrics = weights_of(run), metrics_of(run)
+    shutil.rmtree(run / "model")
+    (run / "summary.json").unlink()
+    assert main(["resume", str(run)]) == 0
+    assert weights_of(run) == weights and metrics_of(run) == metrics
+
+
+def test_early_stopping_counts_on_after_a_break(small, here, monkeypatch):
+    more = ["trainer.early_stopping_patience=2", "trainer.metric_for_best_model=eval_mlm_loss"]
+    more += ["trainer.greater_is_better=true", "trainer.eval_steps=2", "tracking=off"]
+    assert main([*RUN, *more, "name=straight"]) == 0
+    [straight] = runs(here, "straight")
+    assert not (straight / "checkpoints/checkpoint-14").exists()
+    run = cut(monkeypatch, [*RUN, *more], step=5, folder=here, name="cut")
+    assert main(["resume", str(run)]) == 0
+    assert weights_of(run) == weights_of(straight)
+
+
+def test_from_another_folder_a_run_goes_on_in_its_own_place(small, here, tmp_path, monkeypatch):
+    run = cut(monkeypatch, RUN, step=3, folder=here, name="cut")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    run_id = read(run, "run.json")["run_id"]
+    assert main(["resume", run_id[:8], f"output_dir={here / 'outputs'}"]) == 0
+    assert read(run)["status"] == "FINISHED" and not list(elsewhere.iterdir())
+
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{here}/outputs/mlflow.db")
+    assert client.get_run(run_id).info.status == "FINISHED"
+    steps = [point.step for point in client.get_metric_history(run_id, "loss")]
+    assert steps == sorted(set(steps)) and steps[-1] == 14
+
+
+def test_a_moved_store_is_the_one_that_is_written_to(small, here, tmp_path, monkeypatch):
+    run = cut(monkeypatch, RUN, step=3, folder=here, name="cut")
+    moved = tmp_path / "moved"
+    (here / "outputs").rename(moved)
+    assert main(["resume", str(moved / "cut" / run.name)]) == 0
+    assert read(moved / "cut" / run.name)["status"] == "FINISHED"
+    assert not (here / "outputs" / "mlflow.db").exists()  # artifacts keep their recorded place
+
+
+def test_changed_data_is_refused(small, here, monkeypatch, capsys):
+    run = cut(monkeypatch, [*RUN, "tracking=off"], step=2, folder=here, name="cut")
+    write_corpus(small, documents=61)
+    capsys.readouterr()
+    assert main(["resume", str(run)]) == 2
+    shown = capsys.readouterr().err
+    assert "must go on with the data of" in shown and shown.count("\n") == 1
+    assert read(run)["status"] == "KILLED"
+
+
+def test_another_configuration_is_refused_by_run_and_check(small, here, monkeypatch, capsys):
+    run = cut(monkeypatch, [*RUN, "tracking=off"], step=2, folder=here, name="cut")
+    words = [*RUN, "tracking=off", "name=cut", f"resume={run}"]
+    capsys.readouterr()
+    for verb in ([], ["check"]):
+        assert main([*verb, *words, "trainer.learning_rate=0.1"]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert "`trainer.learning_rate` is 0.0005 instead of 0.1" in line
+    assert main(words) == 0  # as it was
+
+
+@pytest.mark.parametrize("name", ["doesnotexist", "abcdef12"])
+def test_check_knows_that_there_is_no_such_run(small, here, capsys, name):
+    assert main(["check", *RUN, f"resume={name}"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("`resume`") and name in line
+    assert not (here / "outputs").exists()
+
+
+def test_a_finished_run_is_left_as_it_is(small, here, capsys):
+    assert main([*RUN, "tracking=off", "trainer.max_steps=1"]) == 0
+    [run] = runs(here)
+    before = (run / "summary.json").read_bytes()
+    for words in (["resume", str(run)], [*RUN, "trainer.max_steps=1", f"resume={run}"]):
+        capsys.readouterr()
+        assert main(words) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert "finished" in line
+    assert (run / "summary.json").read_bytes() == before
+
+
+def test_auto_goes_on_with_the_newest_unfinished_run_or_begins_one(small, here, monkeypatch):
+    words = [*RUN, "tracking=off", "resume=auto"]
+    run = cut(monkeypatch, words, step=2, folder=here, name="auto")
+    assert main([*words, "name=auto"]) == 0
+    assert runs(here, "auto") == [run] and read(run)["status"] == "FINISHED"
+    assert main([*words, "name=auto"]) == 0
+    assert len(runs(here, "auto")) == 2
+
+
+def test_a_hidden_password_is_asked_for(small, here, monkeypatch, capsys):
+    run = cut(monkeypatch, [*RUN, "tracking=off"], step=2, folder=here, name="cut")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["tracking"] = {"mode": "server", "uri": "http://***@localhost:1"}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    capsys.readouterr()
+    assert main(["resume", str(run)]) == 2
+    assert "tracking.uri=…" in capsys.readouterr().err
+    assert main(["resume", str(run), "tracking=off"]) == 0
