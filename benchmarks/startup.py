@@ -59,8 +59,8 @@ def main() -> None:
         cold = seconds(words, folder, until="step 1/")
         found = [seconds(words, folder, until="step 1/") for _ in range(rounds)]
         print(
-            f"first training step  best {min(found):.1f} s, median {statistics.median(found):.1f} s "
-            f"with a warm cache, {cold:.1f} s with a cold one"
+            f"first training step  best {min(found):.1f} s, median "
+            f"{statistics.median(found):.1f} s with a warm cache, {cold:.1f} s with a cold one"
         )
 
 
