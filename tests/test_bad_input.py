@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from electralab.checks import EVAL_METRICS
+from electralab.checking.checks import EVAL_METRICS
 from electralab.cli import main
-from electralab.report import TIMING_METRICS
+from electralab.running.report import TIMING_METRICS
 from tests.conftest import TINY, write_corpus
 from tests.mistakes import models, runs, texts
 from tests.mistakes.case import RUN, Base, Place, read, train

@@ -8,8 +8,8 @@ import os
 import sys
 from typing import Any, NoReturn
 
+from electralab.checking.nearest import did_you_mean
 from electralab.errors import Interrupted, UserError
-from electralab.nearest import did_you_mean
 
 # Imported when typed, so that the others answer at once.
 VERBS = {
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from electralab.jobs import describe
+        from electralab.command.jobs import describe
 
         print(describe(error), file=sys.stderr)
         return 1
@@ -74,7 +74,7 @@ def _dispatch(words: list[str]) -> int:
         return _version()
     flags = parse_flags(words)
     if _displays(flags):
-        from electralab import display
+        from electralab.command import display
 
         return display.show(flags)
     return _run(flags)
@@ -88,8 +88,8 @@ def _version() -> int:
 
 
 def _run(flags: argparse.Namespace) -> int:
-    from electralab import jobs
-    from electralab.points import checked
+    from electralab.command import jobs
+    from electralab.command.points import checked
 
     command = checked(flags)
     return jobs.launch(

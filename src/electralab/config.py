@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from electralab import schema_errors
+from electralab.checking import schema_errors
 from electralab.errors import UserError
 
 Text = Annotated[str, Field(min_length=1)]

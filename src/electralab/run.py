@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from electralab import folder as files
 from electralab.config import Config
+from electralab.running import folder as files
 
 
 def execute(config: Config, overrides: list[str]) -> dict[str, Any]:
@@ -27,11 +27,11 @@ def execute(config: Config, overrides: list[str]) -> dict[str, Any]:
         RunFailure: The tracking server cannot be reached.
         Interrupted: Stopped by a signal.
     """
-    from electralab import report
     from electralab.data.prepare import prepare
-    from electralab.origins import find_origins
-    from electralab.resuming import check_data
-    from electralab.run_log import RunLog
+    from electralab.running import report
+    from electralab.running.origins import find_origins
+    from electralab.running.resuming import check_data
+    from electralab.running.run_log import RunLog
     from electralab.tasks import task_class
     from electralab.tracking.store import open_store
     from electralab.training import session

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from electralab.nearest import nearest
+from electralab.checking.nearest import nearest
 
 KEY = "data.columns.text"
 

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from electralab import folder as files
 from electralab.errors import RunFailure, UserError
+from electralab.running import folder as files
 from electralab.tracking.store import Store, reason
 
 SHOWN = 5  # candidates that a message lists

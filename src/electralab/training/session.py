@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from transformers import PreTrainedModel, Seq2SeqTrainingArguments, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
-from electralab import folder as files
-from electralab import trainer_args
+from electralab.checking import trainer_args
+from electralab.checking.signature import signature
 from electralab.config import Config
 from electralab.errors import Interrupted
-from electralab.origins import Origins
-from electralab.resuming import is_trained
-from electralab.run_log import RunLog
-from electralab.signature import signature
+from electralab.running import folder as files
+from electralab.running.origins import Origins
+from electralab.running.resuming import is_trained
+from electralab.running.run_log import RunLog
 from electralab.tracking import provenance
 from electralab.tracking.callback import RunCallback
 from electralab.tracking.run import TrackedRun, tracked_run

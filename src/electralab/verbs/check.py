@@ -27,8 +27,8 @@ def main(argv: list[str]) -> int:
     if flags.cfg or flags.info is not None or flags.hydra_help or flags.shell_completion:
         raise UserError("`check` must stand alone; use --cfg and the like without it.")
 
-    from electralab.points import checked
-    from electralab.signature import signature
+    from electralab.checking.signature import signature
+    from electralab.command.points import checked
 
     command = checked(flags)
     signatures = [signature(config) for _, config in command.points]

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from electralab import folder as files
 from electralab.errors import UserError
+from electralab.running import folder as files
 
 if TYPE_CHECKING:
     from electralab.config import Config
@@ -72,9 +72,9 @@ def compose_settings(settings: list[str]) -> Config:
     Raises:
         UserError: A setting is wrong.
     """
-    from electralab.checks import tracking_problems
+    from electralab.checking.checks import tracking_problems
     from electralab.cli import parse_flags
-    from electralab.points import typed
+    from electralab.command.points import typed
 
     # Who only looks needs no folder that can be written, nor data.
     [(_, config)] = typed(parse_flags(settings)).points

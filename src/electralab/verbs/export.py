@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from electralab.checking.local_models import WEIGHTS
 from electralab.errors import RunFailure, UserError, one_line
-from electralab.local_models import WEIGHTS
 from electralab.verbs.common import find, finished_model, split_options
 
 PARTS = {

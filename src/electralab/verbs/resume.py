@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from electralab import folder as files
 from electralab.errors import UserError, one_line
+from electralab.running import folder as files
 from electralab.verbs.common import compose_settings, find, split_options
 
 
@@ -27,10 +27,10 @@ def main(argv: list[str]) -> int:
     container = _recorded(folder)
     container |= {"resume": str(folder), **_store(container, folder, settings)}
 
-    from electralab import checks
+    from electralab.checking import checks
     from electralab.config import validate
-    from electralab.resuming import is_finished
     from electralab.run import execute
+    from electralab.running.resuming import is_finished
 
     if is_finished(folder):
         raise UserError(

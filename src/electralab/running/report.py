@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from electralab import folder as files
+from electralab.checking.signature import signature
 from electralab.config import Config
-from electralab.signature import signature
+from electralab.running import folder as files
 
 if TYPE_CHECKING:
     from electralab.data.prepare import Prepared

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from electralab import folder as files
-from electralab import trainer_args
+from electralab.checking import trainer_args
+from electralab.checking.model_checks import model_problems
+from electralab.checking.nearest import did_you_mean
+from electralab.checking.rules import Rule, ask
 from electralab.errors import UserError
-from electralab.model_checks import model_problems
-from electralab.nearest import did_you_mean
-from electralab.rules import Rule, ask
+from electralab.running import folder as files
 
 if TYPE_CHECKING:
     from electralab.config import Config, DataConfig
@@ -126,7 +126,7 @@ def _name(name: str) -> Iterator[str]:
 
 
 def _resume(config: Config) -> Iterator[str]:
-    from electralab.resuming import AUTO, find_resumed
+    from electralab.running.resuming import AUTO, find_resumed
 
     if config.resume in (None, AUTO):
         return

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from electralab import checks
-from electralab.compose import Composer, search_path
+from electralab.checking import checks
+from electralab.command.compose import Composer, search_path
 from electralab.config import validate
 
 SIZES = {"vocab_size": 6, "embedding_size": 8, "max_position_embeddings": 16}

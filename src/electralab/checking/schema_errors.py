@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from electralab.nearest import did_you_mean
+from electralab.checking.nearest import did_you_mean
 
 MISSING = "???"
 Key = tuple[str, ...]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from electralab import guard
-from electralab.compose import Composer, Composition, as_typed, opened, search_path
+from electralab.command import guard
+from electralab.command.compose import Composer, Composition, as_typed, opened, search_path
 from electralab.errors import UserError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from electralab import folder
+from electralab.running import folder
 
 
 class Clock(datetime):

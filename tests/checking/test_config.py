@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from electralab.compose import Composer, search_path
+from electralab.command.compose import Composer, search_path
 from electralab.config import Config, inspect, validate
 from electralab.errors import UserError
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from electralab.cli import main
-from electralab.report import TIMING_METRICS
+from electralab.running.report import TIMING_METRICS
 from electralab.training.trainer import ExperimentTrainer
 from tests.conftest import TINY, write_corpus
 

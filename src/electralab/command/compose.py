@@ -22,7 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from electralab import guard, hydra_messages
+from electralab.command import guard, hydra_messages
 from electralab.errors import UserError
 
 CONFIG_PATH, CONFIG_NAME = "pkg://electralab.conf", "config"

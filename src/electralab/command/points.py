@@ -11,7 +11,7 @@ from electralab.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from electralab.compose import Point
+    from electralab.command.compose import Point
     from electralab.config import Config
 
 
@@ -39,7 +39,7 @@ def checked(flags: argparse.Namespace) -> Checked:
     Raises:
         UserError: With all problems of all points.
     """
-    from electralab import checks
+    from electralab.checking import checks
 
     memo: dict[str, list[str]] = {}
     return _composed(
@@ -62,7 +62,7 @@ def typed(flags: argparse.Namespace) -> Checked:
 def _composed(
     flags: argparse.Namespace, *, rules: Callable[[Config, list[str]], list[str]]
 ) -> Checked:
-    from electralab import compose
+    from electralab.command import compose
 
     path = compose.search_path(config_path=flags.config_path, config_dir=flags.config_dir)
     composer = compose.Composer(path=path, config_name=flags.config_name)

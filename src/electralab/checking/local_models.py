@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from electralab import folder as files
-from electralab.schema_errors import show
+from electralab.checking.schema_errors import show
+from electralab.running import folder as files
 
 PAIR = "electralab-rtd"
 WEIGHTS = "model.safetensors"

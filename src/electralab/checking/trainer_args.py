@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electralab import trainer_names
+from electralab.checking import trainer_names
+from electralab.checking.nearest import did_you_mean
+from electralab.checking.schema_errors import show
 from electralab.errors import UserError
-from electralab.nearest import did_you_mean
-from electralab.schema_errors import show
 
 if TYPE_CHECKING:
     from transformers import Seq2SeqTrainingArguments

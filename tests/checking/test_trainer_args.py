@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from electralab import trainer_args, trainer_names
+from electralab.checking import trainer_args, trainer_names
 from electralab.errors import UserError
 
 
@@ -134,7 +134,7 @@ def test_another_node_is_named():
 
 
 def test_the_shipped_values_are_sound():
-    from electralab.compose import Composer, search_path
+    from electralab.command.compose import Composer, search_path
 
     [point] = Composer(path=search_path()).compose([]).points
     assert trainer_args.problems(point.container["trainer"]) == []

@@ -48,13 +48,13 @@ class Job:
         from hydra.core.hydra_config import HydraConfig
         from omegaconf import OmegaConf
 
-        from electralab.compose import as_typed
+        from electralab.command.compose import as_typed
 
         hydra = HydraConfig.get()
         outcome = Outcome(as_typed(list(hydra.overrides.task)))
         try:
+            from electralab.checking.signature import signature
             from electralab.config import validate
-            from electralab.signature import signature
 
             config = validate(OmegaConf.to_container(composed, resolve=True))
             sign = signature(config)
@@ -112,7 +112,7 @@ def launch(
     from hydra._internal.hydra import Hydra
     from hydra.core.global_hydra import GlobalHydra
 
-    from electralab.compose import CONFIG_NAME, opened
+    from electralab.command.compose import CONFIG_NAME, opened
 
     GlobalHydra.instance().clear()
     hydra = Hydra.create_main_hydra2("electralab", path)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from electralab.checking.rules import ask
 from electralab.cli import parse_flags
+from electralab.command.points import checked, typed
 from electralab.errors import UserError
-from electralab.points import checked, typed
-from electralab.rules import ask
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_who_only_looks_is_asked_for_types_alone():
 
 
 def test_a_run_is_found_where_nothing_can_be_written(tmp_path, monkeypatch):
-    from electralab import checks
+    from electralab.checking import checks
     from electralab.verbs.common import find
 
     def refuse(**_: object) -> None:

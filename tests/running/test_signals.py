@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from electralab import report
 from electralab.cli import main
 from electralab.data import build
 from electralab.errors import Interrupted
+from electralab.running import report
 from electralab.training.signals import StopOnSignal
 from electralab.training.trainer import ExperimentTrainer
 from tests.conftest import TINY

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from electralab import folder as files
+from electralab.checking.local_models import weights_damage
+from electralab.checking.signature import settings, signature
 from electralab.errors import UserError
-from electralab.local_models import weights_damage
-from electralab.signature import settings, signature
+from electralab.running import folder as files
 
 if TYPE_CHECKING:
     from electralab.config import Config

@@ -23,7 +23,7 @@ def show(flags: argparse.Namespace) -> int:
     """
     from hydra._internal.utils import _run_hydra, get_args_parser
 
-    from electralab import compose
+    from electralab.command import compose
 
     shown = [bool(flags.help or flags.hydra_help), bool(flags.cfg), flags.info is not None]
     if sum([*shown, flags.shell_completion, flags.multirun, flags.run]) > 1:

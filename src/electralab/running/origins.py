@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from electralab import folder as files
+from electralab.checking.local_models import LocalModel
 from electralab.errors import UserError
-from electralab.local_models import LocalModel
-from electralab.resuming import find_resumed
+from electralab.running import folder as files
+from electralab.running.resuming import find_resumed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
-from electralab.nearest import did_you_mean
+from electralab.checking.nearest import did_you_mean
 
 
 def syntax(text: str, error: Exception) -> str:

@@ -6,9 +6,9 @@ import os
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
+from electralab.checking.local_models import LocalModel, LocalTokenizer, open_model
+from electralab.checking.rules import Rule, ask
 from electralab.data.files import looks_like_a_path
-from electralab.local_models import LocalModel, LocalTokenizer, open_model
-from electralab.rules import Rule, ask
 
 if TYPE_CHECKING:
     from pathlib import Path

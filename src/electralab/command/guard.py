@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from electralab.schema_errors import leaves, show
+from electralab.checking.schema_errors import leaves, show
 
 _TARGETS = {
     "launcher": (

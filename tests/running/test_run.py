@@ -19,7 +19,7 @@ import yaml
 from safetensors.torch import load_file
 
 from electralab.cli import main
-from electralab.report import TIMING_METRICS
+from electralab.running.report import TIMING_METRICS
 from tests.conftest import TINY, write_corpus
 
 NAMES = ["eval_loss", "eval_mlm_loss", "eval_disc_loss", "eval_gen_accuracy", "eval_disc_accuracy"]
@@ -214,7 +214,7 @@ def test_the_log_holds_what_was_shown(corpus, here, capsys):
 
 
 def test_warnings_reach_the_terminal_and_the_log(tmp_path, capsys):
-    from electralab.run_log import RunLog
+    from electralab.running.run_log import RunLog
 
     log = logging.getLogger("electralab.somewhere")
     with RunLog() as run_log:
@@ -248,7 +248,7 @@ def test_the_commands_to_type_next_work_as_they_are(corpus, here, capsys):
 
 
 def test_no_record_of_a_run_holds_a_password(tmp_path):
-    from electralab.folder import describe_run
+    from electralab.running.folder import describe_run
 
     uri = "postgresql://me:hunter2@host/db"
     describe_run(

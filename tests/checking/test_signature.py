@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from electralab.compose import Composer, search_path
+from electralab.checking.signature import signature
+from electralab.command.compose import Composer, search_path
 from electralab.config import validate
-from electralab.signature import signature
 
 
 def sign(*overrides: str) -> str:
