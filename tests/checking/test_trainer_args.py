@@ -39,7 +39,7 @@ def test_choices_are_those_of_the_installed_enumerations():
 def test_checking_imports_nothing_heavy():
     code = (
         "import sys\n"
-        "from electralab import trainer_args\n"
+        "from electralab.checking import trainer_args\n"
         "assert trainer_args.problems({'optim': 'x', 'lr': 1})\n"
         "assert not {'torch', 'transformers'} & set(sys.modules)\n"
     )
