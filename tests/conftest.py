@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
 
 import pytest
+
+# A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WORDS = """the path of a file is returned as text if it can be read and none otherwise so that
 callers may open close write or remove it without an error when names of folders change while

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from electralab.models.random import uniform
-from electralab.models.sampling import sample
+from electralab.models.sampling import running_sum, sample
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -48,3 +48,20 @@ def test_an_extreme_number_stays_inside_the_vocabulary():
     logits = torch.zeros(2, 30_522)
     tokens = sample(logits, torch.tensor([1 - 2**-24, 2**-24]))
     assert tokens.tolist()[0] < 30_522 and tokens.tolist()[1] == 0
+
+
+@pytest.mark.parametrize("vocab", [3, 127, 128, 129, 1000])
+def test_every_token_is_found_in_whatever_block_it_lies(vocab):
+    logits = torch.randn(vocab, generator=torch.Generator().manual_seed(vocab)).double()
+    ends = torch.softmax(logits, -1).cumsum(-1)
+    middles = ends - torch.softmax(logits, -1) / 2
+    found = sample(logits.expand(vocab, vocab), middles)
+    assert found.tolist() == list(range(vocab))
+
+
+def test_the_running_sum_needs_no_scan():
+    """A scan of floats has no deterministic kernel on CUDA."""
+    values = torch.rand(4, 300)
+    torch.testing.assert_close(running_sum(values), values.double().cumsum(-1))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(running_sum(values), running_sum(values.double()))

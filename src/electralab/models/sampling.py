@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+_BLOCK = 128  # tokens whose probabilities are first added up together
 
 
 def at_least_float32(values: Tensor) -> Tensor:
@@ -11,12 +14,24 @@ def at_least_float32(values: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
+def running_sum(values: Tensor) -> Tensor:
+    """Sums along the last dimension up to each entry, of shape ``(..., n)``, in float64.
+
+    By a product with a triangle of ones: unlike a scan it is deterministic on every device. Apple's
+    GPUs have no float64 and get float32.
+    """
+    dtype = torch.float32 if values.device.type == "mps" else torch.float64
+    size = values.shape[-1]
+    return values.to(dtype) @ torch.ones(size, size, dtype=dtype, device=values.device).triu_()
+
+
 @torch.no_grad()
 def sample(logits: Tensor, uniforms: Tensor, *, temperature: float = 1.0) -> Tensor:
     """Draws one token a row from softmax(logits / temperature), by inverse CDF.
 
     One uniform number decides a draw, in float32 or better whatever the logits are in: the noise of
-    a Gumbel draw in half precision loses the tail of the vocabulary.
+    a Gumbel draw in half precision loses the tail of the vocabulary. The number finds a block of
+    tokens first, then the token in it, so that no running sum over the whole vocabulary is needed.
 
     Args:
         logits: Of shape ``(..., vocab_size)``, any floating type.
@@ -26,11 +41,18 @@ def sample(logits: Tensor, uniforms: Tensor, *, temperature: float = 1.0) -> Ten
     Returns:
         Token ids of shape ``(...)``.
     """
+    vocab_size = logits.shape[-1]
     scaled = at_least_float32(logits)
     if temperature != 1.0:
         scaled = scaled / temperature
-    cumulative = scaled.softmax(-1).cumsum_(-1)  # (..., V)
+    blocks = F.pad(scaled.softmax(-1), (0, -vocab_size % _BLOCK)).unflatten(-1, (-1, _BLOCK))
+    mass = blocks.sum(-1)  # (..., blocks)
+    upto = running_sum(mass)
     # The last entry is not exactly 1; scaling the draw keeps it inside the vocabulary.
-    draw = uniforms.to(cumulative.dtype) * cumulative[..., -1]
-    token = torch.searchsorted(cumulative, draw.unsqueeze(-1), right=True).squeeze(-1)
-    return token.clamp_(max=logits.shape[-1] - 1)
+    draw = (uniforms.to(upto.dtype) * upto[..., -1]).unsqueeze(-1)  # (..., 1)
+    block = (upto <= draw).sum(-1, keepdim=True).clamp_(max=mass.shape[-1] - 1)
+    rest = draw - (upto - mass).gather(-1, block)
+    index = block.unsqueeze(-1).expand(*block.shape, _BLOCK)
+    inside = blocks.gather(-2, index).squeeze(-2)  # (..., _BLOCK)
+    token = (running_sum(inside) <= rest).sum(-1).clamp_(max=_BLOCK - 1)
+    return (block.squeeze(-1) * _BLOCK + token).clamp_(max=vocab_size - 1)
