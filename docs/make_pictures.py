@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -26,7 +27,11 @@ def terminal(source: str, target: str, *, last: int = 34) -> None:
     for line in ["…", *lines[-last:]]:
         style = "dim" if " · train · " in line else None
         console.print(Text(line.rstrip(), style=style or ""), overflow="ellipsis", no_wrap=True)
-    console.save_svg(target, title="electralab")
+    drawing = console.export_svg(title="electralab")
+    # Any monospaced font will do; a picture fetches nothing.
+    drawing = re.sub(r"@font-face\s*{[^}]*}", "", drawing)
+    drawing = re.sub(r"<!--.*?-->", "", drawing, flags=re.DOTALL)
+    Path(target).write_text(drawing, encoding="utf-8")
 
 
 def curves(run: str, target: str) -> None:
@@ -44,11 +49,11 @@ def curves(run: str, target: str) -> None:
     evaluations = [log for log in history if "eval_loss" in log]
     training = [log for log in history if "mlm_loss" in log]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-    left.plot([log["step"] for log in training], [log["mlm_loss"] for log in training], lw=1)
-    steps = [log["step"] for log in evaluations]
+    left.plot([log["step"] / 1000 for log in training], [log["mlm_loss"] for log in training], lw=1)
+    steps = [log["step"] / 1000 for log in evaluations]
     left.plot(steps, [log["eval_mlm_loss"] for log in evaluations], "o-", ms=4)
     left.axhline(summary["unigram_entropy"], color="grey", ls=":")
-    left.set(xlabel="step", ylabel="nats", title="generator: masked tokens")
+    left.set(xlabel="thousand steps", ylabel="nats", title="generator: masked tokens")
     left.legend(["training", "held out", "unigram entropy"], frameon=False)
     for name, label in (
         ("disc", "the generator's replacements"),
@@ -60,7 +65,7 @@ def curves(run: str, target: str) -> None:
         )
         right.fill_between(steps, low, high, alpha=0.25)
     right.axhline(0.5, color="grey", ls=":")
-    right.set(xlabel="step", ylabel="held-out ROC AUC", title="discriminator")
+    right.set(xlabel="thousand steps", ylabel="held-out ROC AUC", title="discriminator")
     right.legend(frameon=False)
     figure.savefig(target, dpi=110)
 
