@@ -67,6 +67,9 @@ class MetricWriter:
     def close(self, timeout: float = 20.0) -> int:
         """Flushes, ends the thread, and returns the number of points that were not delivered."""
         left = self.flush(timeout)
+        if left and self.failure:
+            # A store that answered was perhaps only in the middle of somebody else's transaction.
+            left = self.flush(timeout)
         with self._changed:
             self._closing.set()
             self._changed.notify_all()
