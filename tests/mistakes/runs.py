@@ -181,4 +181,4 @@ def recipe(name: str, content: bytes | str, *said: str) -> None:
 
 recipe("recipe-cut", "# @package _global_\nseed: [\n", "mine.yaml", "line 3")
 recipe("recipe-in-latin-1", b"# caf\xe9\n", "`experiment=mine`", "utf-8", "0xe9")
-recipe("recipe-without-its-package", "seed: 3\n", "`experiment`", "# @package _global_")
+recipe("recipe-beside-the-keys", "sed: 3\n", "`sed`")

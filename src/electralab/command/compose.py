@@ -61,14 +61,30 @@ class Composition:
 
 
 def opened(overrides: list[str]) -> list[str]:
-    """Lets names of `trainer` be set that are not in the YAML, without a `+` before them."""
-    return [f"++{word}" if word.startswith(_OPEN_NODES) else word for word in overrides]
+    """Says in Hydra's words what our shorter ones mean.
+
+    Names of `trainer` that are not in the YAML need no `+` before them, and a recipe reaches all
+    groups without a `# @package _global_`, so that its first line can be its command.
+    """
+    return [
+        f"++{word}"
+        if word.startswith(_OPEN_NODES)
+        else word.replace("experiment=", "experiment@_global_=", 1)
+        if word.lstrip("+~").startswith("experiment=")
+        else word
+        for word in overrides
+    ]
 
 
 def as_typed(overrides: list[str]) -> list[str]:
     """Undoes `opened`, for records and messages."""
     nodes = tuple(f"++{node}" for node in _OPEN_NODES)
-    return [word.removeprefix("++") if word.startswith(nodes) else word for word in overrides]
+    return [
+        word.removeprefix("++")
+        if word.startswith(nodes)
+        else word.replace("experiment@_global_", "experiment", 1)
+        for word in overrides
+    ]
 
 
 def search_path(
