@@ -240,7 +240,7 @@ class Composer:
             )
         except Exception as error:  # whatever the files hold, YAML errors included
             if say is not None:
-                word = say.input_line if isinstance(say, Override) else None
+                word = as_typed([say.input_line])[0] if isinstance(say, Override) else None
                 self._add(hydra_messages.composition(error, word))
             return None
         hydra = OmegaConf.to_container(config.hydra, resolve=False)
