@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from electralab.models.build import electra_config
 from electralab.models.masking import MaskingCollator
 from electralab.models.rtd import RtdPair, RtdPairConfig
+from electralab.task_config import TASK_CONFIGS
 
 SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 SPECIAL = (0, 1, 2, 3, 4)
@@ -34,6 +36,13 @@ def load_pair(name: str, *, cls: type = RtdPair, dropout: float = 0.1, **changes
         "discriminator": electra_config(**{k: keys[k] for k in SIZES}, **common),
     }
     return cls(RtdPairConfig(**parts))
+
+
+def task_config(name: str) -> Any:
+    """Returns the keys of a task at their defaults."""
+    file = Path(__file__).parents[1] / "conf" / "task" / f"{name}.yaml"
+    keys = yaml.safe_load(file.read_text())
+    return TASK_CONFIGS[name](**keys)
 
 
 def collator(length: int, *, seed: int = 0) -> MaskingCollator:

@@ -14,13 +14,14 @@ import statistics
 import sys
 import tempfile
 import time
+from types import SimpleNamespace
 
 import transformers
-from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
+from transformers import BertTokenizer, Seq2SeqTrainer, Seq2SeqTrainingArguments, TrainerCallback
 
-from benchmarks.common import RandomRows, collator, load_pair
-from electralab.models.statistics import RtdStatistics
-from electralab.tasks.preview import PreviewCallback, preview
+from benchmarks.common import RandomRows, collator, load_pair, task_config
+from electralab.tasks.preview import PreviewCallback
+from electralab.tasks.preview_rtd import preview
 from electralab.tasks.rtd import ReplacedTokenDetection
 from electralab.tracking.callback import RunCallback
 from electralab.tracking.run import tracked_run
@@ -42,12 +43,11 @@ class Clock(TrainerCallback):
             self.seconds = (CLOCK() - self.start) / (state.max_steps - 2)
 
 
-class Names:
-    """A tokenizer's part in a preview."""
-
-    @staticmethod
-    def convert_ids_to_tokens(ids):
-        return [str(number) for number in ids]
+def names(vocab_size: int) -> BertTokenizer:
+    """Returns a tokenizer whose pieces are numbers: its part in a preview is to name tokens."""
+    special = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    pieces = [*special, *map(str, range(len(special), vocab_size))]
+    return BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)})
 
 
 def main() -> None:
@@ -61,7 +61,11 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     pair = load_pair(options.model, dropout=0.0)
     rows = RandomRows(4096, options.length, pair.config.discriminator.vocab_size)
+    tokenizer = names(pair.config.discriminator.vocab_size)
     collate = collator(options.length)
+    task = ReplacedTokenDetection(
+        config=task_config("rtd"), data=SimpleNamespace(max_length=options.length)
+    )
     arguments = {
         "max_steps": options.steps,
         "per_device_train_batch_size": options.batch,
@@ -78,7 +82,7 @@ def main() -> None:
         shown = PreviewCallback(
             every=50,
             make=lambda model, step: preview(
-                model, tokenizer=Names, collate=collate, sentences=rows.rows[:2, :32], step=step
+                model, tokenizer=tokenizer, collate=collate, sentences=rows.rows[:2, :32], step=step
             ),
         )
         with tracked_run(
@@ -90,10 +94,7 @@ def main() -> None:
                 train_dataset=rows,
                 data_collator=collate,
                 eval_collator=collate,
-                count_items=ReplacedTokenDetection.count_items,
-                window_metrics=RtdStatistics.metrics,
-                tokens=ReplacedTokenDetection.tokens,
-                prediction=ReplacedTokenDetection.prediction,
+                task=task,
                 callbacks=[clock, shown, RunCallback(run), LinePrinter()],
             )
             trainer.remove_callback(transformers.PrinterCallback)

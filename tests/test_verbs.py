@@ -38,8 +38,13 @@ def test_each_word_gets_a_probability(run, capsys):
     assert all(0 < word["replaced"] < 1 for word in result["words"])
 
 
+def standard_input(monkeypatch, content: bytes) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", stream)
+
+
 def test_masks_are_filled_and_lines_are_read_from_standard_input(run, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.StringIO("the [MASK] of a [MASK]\nof a file\n"))
+    standard_input(monkeypatch, b"the [MASK] of a <mask>\nof a file\n")
     assert main(["predict", "--json", "--top-k", "3", str(run)]) == 0
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert [len(fills) for fills in first["masks"]] == [3, 3]

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from electralab.checking import schema_errors
 from electralab.errors import UserError
+from electralab.schema import Section, Size, Text
+from electralab.task_config import TASK_CONFIGS, ClassificationConfig
 
-Text = Annotated[str, Field(min_length=1)]
 Paths = Text | Annotated[list[Text], Field(min_length=1)]
-Size = Annotated[int, Field(ge=1)] | None
-Share = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Held = Annotated[float, Field(ge=0, le=0.5)] | Text | None
-
-
-class Section(BaseModel):
-    """A node of the configuration: unknown keys and wrong types are refused, none is coerced."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+Task = TypeVar("Task", bound=Section)
+ADAPTING, FINE_TUNING = ("rtd", "mlm"), ("classification",)  # the tasks of a chain's stages
 
 
 class Columns(Section):
     """`data.columns`: where the parts of an example stand."""
 
     text: Text
+    text_pair: Text | None
+    label: Text
+    source: Text
+    target: Text
 
 
 class Clean(Section):
@@ -33,6 +33,9 @@ class Clean(Section):
 
     drop_empty: bool
     drop_duplicates: bool
+    drop_stray_labels: bool
+    min_characters: Size
+    max_characters: Size
 
 
 class Split(Section):
@@ -47,7 +50,10 @@ class Split(Section):
 class DataConfig(Section):
     """`data`: where documents come from and how they become examples."""
 
-    source: Literal["python_docs", "text", "csv", "json", "parquet", "hub"]
+    source: Literal[
+        "python_docs", "python_docs_library", "python_docs_pairs", "ui_strings_enfr",
+        "text", "csv", "json", "parquet", "moses", "hub",
+    ]  # fmt: skip
     path: Paths | None
     name: Text | None
     subset: Text | None
@@ -56,6 +62,7 @@ class DataConfig(Section):
     unit: Literal["line", "file"]
     limit: Size
     max_length: Annotated[int, Field(ge=8)]
+    max_target_length: Annotated[int, Field(ge=8)] | None
     packing: Literal["concat", "none"]
     clean: Clean
     split: Split
@@ -73,8 +80,9 @@ class GeneratorConfig(Section):
 
 
 class ModelConfig(Section):
-    """`model`: the discriminator, its tokenizer and its generator."""
+    """`model`: the network, its tokenizer and, for replaced token detection, its generator."""
 
+    architecture: Literal["electra", "marian"]
     name_or_path: Text | None
     revision: Text | None
     tokenizer: Text
@@ -93,20 +101,6 @@ class ModelConfig(Section):
     generator: GeneratorConfig
 
 
-class RtdConfig(Section):
-    """`task=rtd`: replaced token detection (Clark et al. 2020)."""
-
-    name: Literal["rtd"]
-    mask_prob: Share
-    replace_prob: Annotated[float, Field(gt=0, le=1)]
-    disc_weight: Annotated[float, Field(ge=0)]
-    gen_weight: Annotated[float, Field(ge=0)]
-    temperature: Annotated[float, Field(gt=0)]
-    eval_mask_prob: Share
-    preview_steps: Size
-    preview_examples: Annotated[int, Field(ge=1, le=20)]
-
-
 class TrackingConfig(Section):
     """`tracking`: the MLflow store."""
 
@@ -114,22 +108,45 @@ class TrackingConfig(Section):
     uri: Text | None
 
 
-class Config(Section):
-    """A whole run."""
+class Stage(Section, Generic[Task]):
+    """What one training is made of."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
-    deterministic: bool
-    output_dir: Text
-    resume: Text | None
-    task: RtdConfig
+    task: Task
     data: DataConfig
     model: ModelConfig
     trainer: dict[str, Any]
+
+
+class Experiment(Section):
+    """The keys that are no stage's own."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    seed: Seed
+    deterministic: bool
+    output_dir: Text
+    resume: Text | None
+    objective: Text | None
     tracking: TrackingConfig
 
 
-def validate(container: dict[str, Any]) -> Config:
+class Config(Stage[Task], Experiment, Generic[Task]):
+    """A whole run; `Config[RtdConfig]` is one of the task `rtd`."""
+
+
+class FineTuning(Stage[ClassificationConfig]):
+    """`finetune`: the second stage of a chain, once a seed and arm."""
+
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+
+
+class Chain(Experiment, Generic[Task]):
+    """Adaptation, then fine-tuning of what it gave and of what it started from."""
+
+    adapt: Stage[Task]
+    finetune: FineTuning
+
+
+def validate(container: dict[str, Any]) -> Config | Chain:
     """Turns a composed configuration into a typed one.
 
     Args:
@@ -145,7 +162,7 @@ def validate(container: dict[str, Any]) -> Config:
     return config
 
 
-def inspect(container: dict[str, Any]) -> tuple[Config, dict[schema_errors.Key, str]]:
+def inspect(container: dict[str, Any]) -> tuple[Config | Chain, dict[schema_errors.Key, str]]:
     """Types a configuration even if parts of it are wrong, so that the rest can be checked.
 
     Args:
@@ -156,21 +173,23 @@ def inspect(container: dict[str, Any]) -> tuple[Config, dict[schema_errors.Key, 
         wrong key.
     """
     problems = schema_errors.value_problems(container)
+    schema, unknown = _schema(container)
+    problems |= unknown
     mended = _without(container, problems)
     for key in problems:
-        _put(mended, key)
+        _put(mended, key, schema)
     # Mending one key can bring the next to light, such as those of a section that was a number.
     for _ in range(10):
         try:
-            return Config.model_validate(mended), problems
+            return schema.model_validate(mended), problems
         except ValidationError as error:
             found = schema_errors.translate(
-                error.errors(include_url=False), schema=Config, container=mended
+                error.errors(include_url=False), schema=schema, container=mended
             )
             problems = found | problems
             mended = _without(mended, found)
             for key in found:
-                _put(mended, key)
+                _put(mended, key, schema)
     raise AssertionError(f"the configuration cannot be mended: {problems}")
 
 
@@ -181,15 +200,50 @@ def _without(node: Any, keys: Any, here: schema_errors.Key = ()) -> Any:
     return list(node) if isinstance(node, list) else node
 
 
-def _put(container: dict[str, Any], key: schema_errors.Key) -> None:
+def is_chain(container: Any) -> bool:
+    """Says whether a composed configuration is one of two stages."""
+    return "adapt" in container and "finetune" in container
+
+
+def _schema(
+    container: dict[str, Any],
+) -> tuple[type[Config | Chain], dict[schema_errors.Key, str]]:
+    """Returns the configuration's type, which follows from its task, and what is wrong there."""
+    if not is_chain(container):
+        return _of_task(Config, container, key=("task",), names=tuple(TASK_CONFIGS))
+    schema, wrong = _of_task(Chain, container, key=("adapt", "task"), names=ADAPTING)
+    _, more = _of_task(Config, container, key=("finetune", "task"), names=FINE_TUNING)
+    return schema, wrong | more
+
+
+def _of_task(
+    schema: Any, container: dict[str, Any], *, key: schema_errors.Key, names: tuple[str, ...]
+) -> tuple[Any, dict[schema_errors.Key, str]]:
+    node: Any = container
+    for name in key:
+        node = node.get(name) if isinstance(node, dict) else None
+    name = node.get("name") if isinstance(node, dict) else None
+    if name in names:
+        return schema[TASK_CONFIGS[name]], {}
+    default = schema[TASK_CONFIGS[names[0]]]
+    if not isinstance(name, str) or name == schema_errors.MISSING:
+        return default, {}
+    dotted, known = ".".join((*key, "name")), ", ".join(names)
+    wanted = f"one of {known}" if len(names) > 2 else known.replace(", ", " or ")
+    line = f"`{dotted}` must be {wanted}, but is {schema_errors.show(name)} instead."
+    # In a chain, where a task is chosen by its name, the others have other keys.
+    return default, {(*key, "name") if key == ("task",) else key: line}
+
+
+def _put(container: dict[str, Any], key: schema_errors.Key, schema: type[BaseModel]) -> None:
     """Puts some legal value where a wrong one was; an unknown key stays away."""
-    node, schema = container, Config
+    node = container
     for depth, name in enumerate(key):
         field = schema.model_fields.get(name)
         if field is None:
             return
         if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            if depth == 0 and name == "trainer" and len(key) > 1:
+            if name == "trainer" and depth < len(key) - 1:
                 return
             node[name] = schema_errors.legal_value(field.annotation, field.metadata)
             return

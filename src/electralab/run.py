@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from electralab.config import Config
 from electralab.running import folder as files
 
+Link = Callable[[], Mapping[str, str]]
 
-def execute(config: Config, overrides: list[str]) -> dict[str, Any]:
+
+def execute(config: Config, overrides: list[str], *, link: Link | None = None) -> dict[str, Any]:
     """Runs one configuration: data, tokenizer, model, training, evaluation, summary.
 
     No store, folder or tracked run is made before the data is prepared and the model is built.
@@ -18,6 +21,7 @@ def execute(config: Config, overrides: list[str]) -> dict[str, Any]:
     Args:
         config: A configuration that passed its checks.
         overrides: What was typed, for the record.
+        link: Returns the tags that join the run to a chain, when it begins; none: it stands alone.
 
     Returns:
         The run's summary, as in its ``summary.json``.
@@ -28,6 +32,7 @@ def execute(config: Config, overrides: list[str]) -> dict[str, Any]:
         Interrupted: Stopped by a signal.
     """
     from electralab.data.prepare import prepare
+    from electralab.data.roles import columns
     from electralab.running import report
     from electralab.running.origins import find_origins
     from electralab.running.resuming import check_data
@@ -46,26 +51,32 @@ def execute(config: Config, overrides: list[str]) -> dict[str, Any]:
         asked = config.tracking.mode == "server"  # a dead one is noticed before any work
         store = open_store(config.tracking, output_dir=output_dir, create=asked)
         origins = find_origins(config, store=store, output_dir=output_dir)
-        task = task_class(config.task.name)(config=config.task)
-        tokenizer = origins.tokenizer(config.model)
-        data = prepare(data=config.data, tokenizer=tokenizer, cache_dir=output_dir / files.CACHE)
+        task = task_class(config.task.name)(config=config.task, data=config.data)
+        data = prepare(
+            data=config.data,
+            columns=columns(config.task.name, config.data),
+            encoder=task.encoder(),
+            tokenizer=origins.tokenizer(config.model, task=task.name),
+            cache_dir=output_dir / files.CACHE,
+        )
         check_data(origins.resumed, fingerprint=data.fingerprint)
         report.show_data(data)
 
         seed_everything(config.seed, deterministic=config.deterministic)
         names = {"name_or_path": origins.model, "generator": origins.generator}
-        model = task.build_model(model=config.model, tokenizer=data.tokenizer, **names)
-        report.show_model(model)
+        built = task.build_model(model=config.model, data=data, **names)
+        report.say(f"model  {task.describe(built.model)}")
 
         store = open_store(config.tracking, output_dir=output_dir)
-        record = {"store": store, "origins": origins, "data": data, "run_log": log}
+        record = {"store": store, "origins": origins, "data": data, "run_log": log, "link": link}
         with session.track(config, overrides, **record) as (run, folder):
             here = {"arguments": arguments, "run": run, "folder": folder, "signals": signals}
-            trainer = session.train(config, task=task, model=model, data=data, **here)
+            trainer = session.train(config, task=task, built=built, data=data, **here)
             metrics = session.evaluate(trainer, data, signals=signals)
-            summary = report.summarise(
-                config, run=run, folder=folder, data=data, metrics=metrics, started=started
-            )
-            report.show_summary(summary, task=task, config=config, folder=folder)
+            session.keep_artifacts(task, trainer.model, data, run=run, folder=folder)
+            results = {"metrics": metrics, "started": started}
+            summary = report.summarise(config, run=run, folder=folder, data=data, **results)
+            shown = {"config": config, "data": data, "folder": folder, "alone": link is None}
+            report.show_summary(summary, task=task, **shown)
         signals.raise_if_received()  # one that came at the very end still ends a sweep
     return summary

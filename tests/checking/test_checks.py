@@ -216,9 +216,9 @@ def test_positions_come_from_the_checkpoint(tmp_path):
 
 
 def test_a_checkpoint_that_is_no_electra(tmp_path):
-    folder = checkpoint(tmp_path / "d", model_type="bert")
+    folder = checkpoint(tmp_path / "d", model_type="roberta", max_position_embeddings=18)
     [line] = problems("model=auto", f"model.name_or_path={folder}", SHORT)
-    assert line.endswith("must be an ELECTRA, but " + f"{folder} is of the type 'bert' instead.")
+    assert line.endswith(f"or a BERT, but {folder} is of the type 'roberta' instead.")
 
 
 def test_a_folder_without_a_model(tmp_path):
@@ -284,7 +284,7 @@ def test_the_points_of_a_sweep_look_at_the_data_once(monkeypatch):
     from electralab.data import peek
 
     looks = []
-    monkeypatch.setattr(peek, "problems", lambda data: looks.append(data) or [])
+    monkeypatch.setattr(peek, "problems", lambda data, columns: looks.append(data) or [])
     points = Composer(path=search_path()).compose(["seed=1,2,3"], multirun=True).points
     memo: dict[str, list[str]] = {}
     for point in points:

@@ -206,3 +206,41 @@ def test_a_key_that_a_node_of_hydra_does_not_have_is_one_line(tmp_path):
         "experiment=mine", folder=recipe(tmp_path, "hydra:\n  launcher:\n    nodes: 3\n")
     )
     assert "experiment/mine" in line and "nodes" in line
+
+
+def test_a_stage_of_a_chain_chooses_its_options_as_a_run_does():
+    typed = ["adapt.data=text", "finetune.model=auto", "adapt.task=rtd,mlm", "adapt.data.path=a=b"]
+    assert opened(typed) == [
+        *("data@adapt.data=text", "model@finetune.model=auto", "task@adapt.task=rtd,mlm"),
+        "adapt.data.path=a=b",
+    ]
+    assert as_typed(opened(typed)) == typed
+    words = ["experiment=adapt_then_classify", "adapt.data=text", "finetune.data=csv"]
+    [point] = compose(*words, "adapt.data.path=a.txt", "adapt.trainer.optim=sgd").points
+    assert point.overrides[:3] == words
+    adapt, finetune = point.container["adapt"], point.container["finetune"]
+    assert (adapt["data"]["source"], finetune["data"]["source"]) == ("text", "csv")
+    assert (adapt["data"]["path"], adapt["trainer"]["optim"]) == ("a.txt", "sgd")
+    assert not {"task", "data", "model", "trainer"} & set(point.container)
+
+
+def test_the_stages_of_a_chain_are_swept_like_any_key():
+    words = ["experiment=adapt_then_classify", "adapt.task=rtd,mlm", "finetune.seeds=[0],[1,2]"]
+    points = compose(*words, multirun=True).points
+    found = [
+        (p.container["adapt"]["task"]["name"], p.container["finetune"]["seeds"]) for p in points
+    ]
+    assert found == [("rtd", [0]), ("rtd", [1, 2]), ("mlm", [0]), ("mlm", [1, 2])]
+
+
+def test_a_recipe_can_stand_on_a_chain_and_has_no_keys_without_a_stage(tmp_path):
+    folder = tmp_path / "experiment"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text(
+        "defaults:\n- adapt_then_classify\n- _self_\n- override /task@adapt.task: mlm\n"
+        "trainer:\n  max_steps: 3\n"
+    )
+    [point] = compose("experiment=mine", folder=tmp_path).points
+    assert point.container["adapt"]["task"]["name"] == "mlm"
+    [line] = point.problems.values()
+    assert line.startswith("`trainer` must name its stage in a chain")

@@ -55,7 +55,7 @@ def test_concat_equals_the_plain_packer_whatever_the_batches(tmp_path, seed, siz
     count, blocks = packed(tmp_path, batched(rows, size), max_length=max_length)
     expected = slow_concat(rows, max_length)
     assert [blocks[i]["input_ids"].tolist() for i in range(len(blocks))] == expected
-    assert count["blocks"] == len(blocks) == len(expected)
+    assert count["rows"] == len(blocks) == len(expected)
     assert count["tokens"] == sum(map(len, rows))
     assert count["without_tokens"] == sum(not row for row in rows)
     # No more than one row's remainder is dropped.
@@ -90,7 +90,7 @@ def test_less_than_a_row_of_text_and_none_at_all(tmp_path, packing):
     for name, batches in {"none": [], "empty": [[[]]], "short": [[[7, 8]]]}.items():
         count, blocks = packed(tmp_path / name, batches, packing=packing)
         rows = 1 if (packing, name) == ("none", "short") else 0
-        assert len(blocks) == count["blocks"] == rows
+        assert len(blocks) == count["rows"] == rows
 
 
 @pytest.mark.parametrize("packing", ["concat", "none"])

@@ -14,8 +14,8 @@ from electralab.data.peek import problems
 
 @pytest.fixture
 def found(data_config):
-    def of(values):
-        result = problems(data_config(values))
+    def of(values, columns=None):
+        result = problems(data_config(values), columns=columns or {"text": "text"})
         assert all("\n" not in line and line.endswith(".") for line in result)
         return result
 
@@ -107,9 +107,44 @@ def test_columns_are_looked_up_in_header_record_and_schema(found, tmp_path):
     }.items():
         values = {"source": source, "path": str(tmp_path / name)}
         assert found(values) == []
-        (line,) = found({**values, "columns.text": "txt"})
-        assert "it has id, text (did you mean text?)" in line
-        assert name in line
+        (first, second) = found(values, {"text": "txt", "label": "idd"})
+        assert "it has id, text (did you mean text?)" in first
+        assert "`data.columns.label`" in second
+        assert "it has id, text (did you mean id?)" in second
+        assert name in first
+
+
+def test_a_column_inside_of_a_record_is_found(found, tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 1, "translation": {"en": "a", "fr": "b"}, "source": "x"}\n')
+    values = {"source": "json", "path": str(path)}
+    assert found(values, {"source": "en", "target": "translation.fr"}) == []
+    (line,) = found(values, {"source": "en", "target": "de"})
+    assert "it has id, translation.en, translation.fr, source" in line
+
+
+def test_text_has_no_columns(found, corpus):
+    values = {"source": "text", "path": corpus}
+    (line,) = found(values, {"text": "text", "label": "label"})
+    assert "`data.source` must have columns for text and label, but is text" in line
+    assert "choose data=csv, json, parquet or hub." in line
+    assert "data=moses" in found(values, {"source": "en", "target": "fr"})[0]
+
+
+def test_two_roles_want_two_columns(found, tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n")
+    values = {"source": "csv", "path": str(tmp_path / "a.csv")}
+    (line,) = found(values, {"text": "a", "text_pair": "a", "label": "b"})
+    assert line == (
+        "`data.columns.text_pair` must be another column than `data.columns.text`, but is a too."
+    )
+
+
+def test_embedded_sources_have_columns_of_their_own(found):
+    assert found({"source": "python_docs_pairs"}, {"text": "summary", "label": "label"}) == []
+    (line,) = found({"source": "python_docs_library"}, {"text": "text", "label": "label"})
+    assert line.startswith("`data.columns.label` must be a column of data=python_docs_library")
+    assert "it has text, library" in line
 
 
 def test_a_file_that_is_no_parquet(found, tmp_path):
@@ -129,7 +164,7 @@ def test_a_look_is_quick_and_imports_nothing_heavy(tmp_path, data_config):
     path.write_bytes(b"a line of text that repeats\n" * 4_000_000)
     config = data_config(source="text", path=str(path))
     started = time.perf_counter()
-    assert problems(config) == []
+    assert problems(config, columns={"text": "text"}) == []
     assert time.perf_counter() - started < 0.3
     program = (
         "import sys, electralab.data.peek\n"

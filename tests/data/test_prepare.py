@@ -10,10 +10,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from electralab.data.prepare import TrainTokenizer, prepare
+from electralab.data import prepare as preparing
+from electralab.data.prepare import Prepared, TrainTokenizer
+from electralab.data.roles import columns
 from electralab.errors import UserError
 
 TRAIN = TrainTokenizer(vocab_size=80, lowercase=True)
+
+
+def prepare(*, data, tokenizer, cache_dir) -> Prepared:
+    """Prepares token blocks, as the tasks rtd and mlm do."""
+    return preparing.prepare(
+        data=data,
+        columns=columns("rtd", data),
+        encoder=None,
+        tokenizer=tokenizer,
+        cache_dir=cache_dir,
+    )
 
 
 @pytest.fixture
@@ -65,13 +78,14 @@ def test_the_report_counts_what_was_dropped_and_why(data_config, tokenizer, tmp_
     data = prepare(data=config, tokenizer=tokenizer, cache_dir=tmp_path / "cache")
     assert data.report["documents"] == {"read": 8, "train": 3}
     assert data.report["dropped"] == {
-        "empty": 2,
+        "null": 1,
+        "empty": 1,
         "duplicate": 1,
         "over_limit": 1,
         "without_tokens": 1,
     }
     assert data.report["tokens"] == {"train": 9}
-    assert data.report["blocks"] == {"train": 3}
+    assert data.report["rows"] == {"train": 3}
     assert data.validation is None
 
 
@@ -134,7 +148,7 @@ def test_the_embedded_corpus_is_prepared_and_told_apart_by_versions(
 ):
     import sysconfig
 
-    from electralab.data import python_docs, sources
+    from electralab.data import python_docs
 
     (tmp_path / "lib").mkdir()
     for number, text in enumerate(sentences(30)):
@@ -145,7 +159,7 @@ def test_the_embedded_corpus_is_prepared_and_told_apart_by_versions(
     data = prepare(data=config, tokenizer=TRAIN, cache_dir=tmp_path / "cache")
     assert data.report["documents"] == {"read": 30, "train": 28, "validation": 2}
     assert prepare(data=config, tokenizer=TRAIN, cache_dir=tmp_path / "cache").from_cache
-    monkeypatch.setattr(sources, "python_docs_version", lambda: "another Python")
+    monkeypatch.setattr(python_docs, "python_docs_version", lambda: "another Python")
     assert not prepare(data=config, tokenizer=TRAIN, cache_dir=tmp_path / "cache").from_cache
 
 
@@ -171,7 +185,8 @@ def test_a_second_time_nothing_is_read_and_datasets_is_not_imported(
         "from electralab.data.prepare import TrainTokenizer, prepare\n"
         "config = DataConfig.model_validate_json(sys.stdin.read())\n"
         "tokenizer = TrainTokenizer(vocab_size=80, lowercase=True)\n"
-        "data = prepare(data=config, tokenizer=tokenizer, cache_dir=sys.argv[1])\n"
+        "how = {'columns': {'text': 'text'}, 'encoder': None, 'tokenizer': tokenizer}\n"
+        "data = prepare(data=config, **how, cache_dir=sys.argv[1])\n"
         "assert data.from_cache\n"
         "assert 'datasets' not in sys.modules\n"
         "assert 'electralab.data.build' not in sys.modules\n"
@@ -316,7 +331,7 @@ def problem(config, tokenizer, cache_dir) -> str:
 @pytest.mark.parametrize(
     ("content", "values", "message"),
     [
-        ('{"text": null}\n{"text": " "}\n', {}, "all of its 2 documents are empty"),
+        ('{"text": null}\n{"text": " "}\n', {}, "of its 2 documents 1 are null, 1 are empty"),
         ('{"text": "a text"}\n', {}, "`data.split.validation` must leave a document"),
         ('{"text": "a text"}\n' * 2, {"split.validation": None}, "it has 4 tokens"),
         (

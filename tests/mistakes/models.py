@@ -94,7 +94,7 @@ def _run_with_other_layers(place: Place) -> list[str]:
 case("model-that-is-missing", adapt("./nowhere"), "`model.name_or_path`", "exists", "./nowhere")
 case("file-for-a-model", adapt("corpus.txt"), "`model.name_or_path`", "folder", "is a file")
 case("id-of-no-run", adapt("deadbeef"), "`model.name_or_path`", "no run `deadbeef`")
-model("no-electra", {"model_type": "bert"}, "must be an ELECTRA", "'bert'")
+model("no-electra", {"model_type": "roberta"}, "must be an ELECTRA", "'roberta'")
 model("config-broken", lambda m: halve(m / "config.json"), "readable config.json", "m has none")
 model("config-of-texts", {"hidden_size": "16"}, "`hidden_size`", "'16'", "whole number")
 model("config-without-layers", {"num_hidden_layers": 0}, "`num_hidden_layers`", "above 0")

@@ -90,7 +90,7 @@ data("json-of-numbers", "json", '{"text": "a"}\n{"text": 3}\n', "`data.columns.t
 data("json-nested-for-ever", "json", b'{"text": "a"}\n' + b"[" * 100_000, "line 2", "nested")
 data("json-lists-in-lists", "json", b'{"text":' + b"[" * 900 + b"]" * 900 + b"}", "line 1", "nest")
 data("json-giant-number", "json", b'{"text": "a"}\n' + b"1" * 9999, "line 2", "JSON", "digits")
-data("all-empty", "json", '{"text": ""}\n{"text": null}\n', "`data.path`", "2 documents are empty")
+data("all-empty", "json", '{"text": ""}\n{"text": null}\n', "`data.path`", "null, 1 are empty")
 data("too-little", "text", "hello\nthere\n", "`data.path`", "`data.max_length` 32 needs 30")
 case(
     "one-document",

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertConfig, BertModel, ElectraForMaskedLM, ElectraForPreTraining
+from transformers import (
+    BertConfig,
+    BertModel,
+    ElectraForMaskedLM,
+    ElectraForPreTraining,
+    RobertaConfig,
+    RobertaModel,
+)
 
 from electralab.errors import UserError
 from electralab.models.build import generator_for, load_pair, set_attention
@@ -203,11 +210,14 @@ def test_a_generator_as_wide_as_its_discriminator_is_warned_of(
     assert ("as wide as its discriminator (16)" in caplog.text) is warned
 
 
-def test_what_is_no_electra_is_refused(tmp_path, gen):
+def test_what_is_no_electra_is_refused(tmp_path, disc, gen):
     sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
-    bert = BertModel(BertConfig(vocab_size=VOCAB, intermediate_size=8, **sizes))
-    bert.save_pretrained(tmp_path / "bert")
-    assert refusal(tmp_path / "bert", gen).endswith("is a 'bert' instead.")
+    for name, cls, config in (("r", RobertaModel, RobertaConfig), ("b", BertModel, BertConfig)):
+        model = cls(config(vocab_size=VOCAB, intermediate_size=8, **sizes))
+        model.save_pretrained(tmp_path / name)
+    assert "ELECTRA or a BERT" in refusal(tmp_path / "r", gen)
+    assert refusal(tmp_path / "r", gen).endswith("is a 'roberta' instead.")
+    assert refusal(disc, tmp_path / "b").endswith("is a 'bert' instead.")
 
 
 def test_a_missing_layer_is_refused_and_a_missing_head_is_said(tmp_path, disc, gen, caplog):

@@ -53,6 +53,7 @@ def test_a_run_leaves_all_that_it_promises(corpus, here, capsys):
     [run] = runs(here)
     present = {path.name for path in run.iterdir()}
     files = {"config.yaml", "overrides.yaml", "run.json", "run.log", "summary.json"}
+    files |= {"data.json", "data.png"}
     assert present == files | {"checkpoints", "model"}
     summary = summary_of(run)
     assert summary["status"] == "FINISHED" and summary["task"] == "rtd"
@@ -76,7 +77,7 @@ def test_a_run_leaves_all_that_it_promises(corpus, here, capsys):
     steps = [point.step for point in client.get_metric_history(summary["run_id"], "loss")]
     assert steps == [2, 4, 6]
     artifacts = {item.path for item in client.list_artifacts(summary["run_id"])}
-    assert {"previews.json", "config.yaml", "summary.json"} <= artifacts
+    assert {"previews.json", "config.yaml", "summary.json", "data.json", "data.png"} <= artifacts
 
     shown = capsys.readouterr().err
     for word in ("original", "masked", "filled in", "doubted", "unigram entropy", "electralab ui"):

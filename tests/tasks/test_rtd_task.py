@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import EvalPrediction
 
-from electralab.config import RtdConfig
+from electralab.task_config import RtdConfig
 from electralab.tasks.rtd import ReplacedTokenDetection
 from tests.models.conftest import VOCAB, make_collator, make_examples
 
@@ -17,6 +17,7 @@ TOKENIZER = SimpleNamespace(
     pad_token_id=0, mask_token_id=4, all_special_ids=[0, 1, 2, 3, 4], padding_side="right"
 )
 UNIGRAM = np.r_[np.zeros(5), np.full(VOCAB - 5, 1 / (VOCAB - 5))]
+DATA = SimpleNamespace(tokenizer=TOKENIZER, unigram=UNIGRAM, unigram_entropy=6.0)
 
 
 def make_task(**changes) -> ReplacedTokenDetection:
@@ -31,11 +32,13 @@ def make_task(**changes) -> ReplacedTokenDetection:
         "preview_steps": None,
         "preview_examples": 1,
     }
-    return ReplacedTokenDetection(config=RtdConfig(**(keys | changes)))
+    return ReplacedTokenDetection(
+        config=RtdConfig(**(keys | changes)), data=SimpleNamespace(max_length=32)
+    )
 
 
 def collators(task, seed=0):
-    return task.collators(tokenizer=TOKENIZER, max_length=32, seed=seed, unigram=UNIGRAM)
+    return task.collators(data=DATA, seed=seed)
 
 
 def test_evaluation_masks_are_the_same_in_every_run():
@@ -98,6 +101,6 @@ def test_the_evaluation_loss_weighs_both_parts():
 
 def test_a_summary_without_areas_is_still_a_summary():
     task = make_task()
-    lines = task.highlights({"eval_mlm_loss": 5.0}, unigram_entropy=6.0)
+    lines = task.highlights({"eval_mlm_loss": 5.0}, baseline={}, data=DATA)
     assert len(lines) == 1 and "1.000 below" in lines[0]
-    assert task.highlights({}, unigram_entropy=6.0)
+    assert task.highlights({}, baseline={}, data=DATA)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
 from transformers import Seq2SeqTrainingArguments, TrainerCallback
 
-from electralab.config import RtdConfig
 from electralab.models.statistics import RtdStatistics
+from electralab.task_config import RtdConfig
 from electralab.tasks.rtd import ReplacedTokenDetection
 from electralab.training.trainer import ExperimentTrainer
 from tests.models.conftest import VOCAB, make_collator, make_examples, make_pair
@@ -55,7 +57,7 @@ def make_trainer(folder, *, rows: int = 64, callbacks=(), **arguments) -> Experi
         "remove_unused_columns": False,
         "logging_nan_inf_filter": False,
     }
-    task = ReplacedTokenDetection(config=CONFIG)
+    task = ReplacedTokenDetection(config=CONFIG, data=SimpleNamespace(max_length=32))
     unigram = np.r_[np.zeros(5), np.full(VOCAB - 5, 1 / (VOCAB - 5))]
     torch.manual_seed(0)
     return ExperimentTrainer(
@@ -65,11 +67,7 @@ def make_trainer(folder, *, rows: int = 64, callbacks=(), **arguments) -> Experi
         eval_dataset=Rows(13),
         data_collator=make_collator(seed=11),
         eval_collator=make_collator(seed=2**40, probe=np.cumsum(unigram)),
-        count_items=task.count_items,
-        window_metrics=task.window_metrics,
-        tokens=task.tokens,
-        prediction=task.prediction,
-        compute_metrics=task.compute_metrics,
+        task=task,
         callbacks=list(callbacks),
     )
 
@@ -136,7 +134,7 @@ def test_the_window_averages_every_step_and_reads_back_once(tmp_path):
             sums.append(trainer._window.clone())
 
     trainer = make_trainer(tmp_path, callbacks=[Watch()])
-    trainer._window_metrics = lambda found: reads.append(found) or RtdStatistics.metrics(found)
+    trainer._task.window_metrics = lambda found: reads.append(found) or RtdStatistics.metrics(found)
     trainer.train()
     assert len(reads) == 2  # 8 steps, a log every 4
     assert reads[0] == pytest.approx(sums[3].tolist())

@@ -11,15 +11,19 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from electralab.checking import trainer_args
+from electralab.checking import mlm_checks, trainer_args
+from electralab.checking.classification_checks import METRICS as CLASSIFICATION_METRICS
+from electralab.checking.classification_checks import classification_problems
 from electralab.checking.model_checks import model_problems
 from electralab.checking.nearest import did_you_mean
 from electralab.checking.rules import Rule, ask
+from electralab.checking.translation import translation_problems
+from electralab.config import Chain
 from electralab.errors import UserError
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
-    from electralab.config import Config, DataConfig
+    from electralab.config import Config
 
 # What each task's evaluation measures; the best checkpoint can be chosen by any of it.
 EVAL_METRICS = {
@@ -28,10 +32,16 @@ EVAL_METRICS = {
         *("disc_balanced_accuracy", "disc_precision", "disc_recall", "replaced_rate"),
         *("disc_auc", "disc_auc_low", "disc_auc_high"),
         *("probe_auc", "probe_auc_low", "probe_auc_high"),
-    )
+    ),
+    "mlm": ("loss", "accuracy", "perplexity"),
+    "translation": ("loss", "bleu", "chrf", "ter", "generated_length"),
 }
 
-_OF_DATA = ("data.source", "data.path", "data.name", "data.columns.text")
+_OF_DATA = (
+    *("data.source", "data.path", "data.name", "task.name"),
+    *(f"data.columns.{role}" for role in ("text", "text_pair", "label", "source", "target")),
+)
+_HELD = ("data.split.validation", "data.split.test")
 # Those that the Trainer reads together; where one is missing, its default would be judged.
 _OF_TRAINER = tuple(
     f"trainer.{name}"
@@ -43,7 +53,7 @@ _OF_TRAINER = tuple(
 
 
 def problems(
-    config: Config,
+    config: Config | Chain,
     *,
     memo: dict[str, list[str]] | None = None,
     refused: Collection[str] = (),
@@ -61,13 +71,21 @@ def problems(
         One line a problem.
     """
     memo = {} if memo is None else memo
+    if isinstance(config, Chain):
+        from electralab.checking.chain_checks import chain_problems
+
+        return list(dict.fromkeys(chain_problems(config, memo=memo, refused=refused)))
     rules: list[Rule] = [
         (("task.disc_weight", "task.gen_weight"), _task(config)),
-        (_OF_DATA, _data(config.data, memo)),
-        ((), model_problems(config.model, max_length=config.data.max_length, refused=refused)),
+        (mlm_checks.KEYS, mlm_checks.mlm_problems(config.task)),
+        (_OF_DATA, _data(config, memo)),
+        ((), _classification(config, refused)),
+        (("task.source_lang", "task.target_lang", "model.name_or_path"), _translation(config)),
+        ((), _model(config, refused)),
         (_OF_TRAINER, trainer_args.problems(config.trainer)),
         (("data.split.validation",), _evaluation(config)),
-        (("task.name", "trainer.metric_for_best_model"), _best_metric(config)),
+        (("task.name", "task.problem", "trainer.metric_for_best_model"), _best_metric(config)),
+        (("objective", "task.name", "task.problem", *_HELD), _objective(config)),
         (("name",), _name(config.name)),
         (("output_dir", "name", "tracking.mode"), _output(config, memo)),
         (("tracking.mode", "tracking.uri"), tracking_problems(config)),
@@ -78,17 +96,39 @@ def problems(
 
 
 def _task(config: Config) -> Iterator[str]:
-    if config.task.disc_weight == 0 and config.task.gen_weight == 0:
+    task = config.task
+    if task.name == "rtd" and task.disc_weight == 0 and task.gen_weight == 0:
         yield "`task.disc_weight` and `task.gen_weight` must not both be 0: nothing would learn."
 
 
-def _data(data: DataConfig, memo: dict[str, list[str]]) -> Iterator[str]:
-    key = data.model_dump_json()
-    if key not in memo:
-        from electralab.data import peek
+def _classification(config: Config, refused: Collection[str]) -> Iterator[str]:
+    if config.task.name == "classification":
+        yield from classification_problems(config.task, refused)
 
-        memo[key] = peek.problems(data)
+
+def _translation(config: Config) -> Iterator[str]:
+    if config.task.name == "translation":
+        yield from translation_problems(config.task, config.model)
+
+
+def _data(config: Config, memo: dict[str, list[str]]) -> Iterator[str]:
+    from electralab.data import peek, roles
+
+    columns = roles.columns(config.task.name, config.data)
+    key = f"{config.data.model_dump_json()} {columns}"
+    if key not in memo:
+        memo[key] = peek.problems(config.data, columns=columns)
     yield from memo[key]
+
+
+def _model(config: Config, refused: Collection[str]) -> Iterator[str]:
+    yield from model_problems(
+        config.model,
+        task=config.task.name,
+        max_length=config.data.max_length,
+        max_target_length=config.data.max_target_length,
+        refused=refused,
+    )
 
 
 def _evaluation(config: Config) -> Iterator[str]:
@@ -108,9 +148,32 @@ def _evaluation(config: Config) -> Iterator[str]:
         )
 
 
+def _of_an_evaluation(config: Config) -> tuple[str, ...]:
+    if config.task.name == "classification":
+        return CLASSIFICATION_METRICS[config.task.problem]
+    return EVAL_METRICS[config.task.name]
+
+
+def measured(config: Config) -> list[str]:
+    """Returns the metrics of the end of a run, those of the validation split first."""
+    split = config.data.split
+    held = {"eval": split.validation, "test": split.test}
+    prefixes = [prefix for prefix, given in held.items() if given not in (None, 0)]
+    return [f"{prefix}_{name}" for prefix in prefixes for name in _of_an_evaluation(config)]
+
+
+def _objective(config: Config) -> Iterator[str]:
+    names = measured(config)
+    if config.objective is not None and config.objective not in names:
+        yield (
+            f"`objective` must be a metric that the run gives, but is {config.objective!r} instead"
+            f"{did_you_mean(config.objective, names)}"
+        )
+
+
 def _best_metric(config: Config) -> Iterator[str]:
     metric = config.trainer.get("metric_for_best_model")
-    names = EVAL_METRICS[config.task.name]
+    names = _of_an_evaluation(config)
     if isinstance(metric, str) and metric.removeprefix("eval_") not in names:
         yield (
             "`trainer.metric_for_best_model` must be a metric of the evaluation, but is "

@@ -17,6 +17,10 @@ WEIGHTS = "model.safetensors"
 _SIZES = ("vocab_size", "embedding_size", "hidden_size", "num_hidden_layers")
 _SIZES += ("num_attention_heads", "intermediate_size", "max_position_embeddings")
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
+_VOCABULARIES += ("sentencepiece.bpe.model",)
+# Kinds with a decoder, for a config.json that does not say so.
+_WITH_DECODER = ("bart", "mbart", "marian", "t5", "mt5", "umt5", "longt5", "m2m_100", "nllb-moe")
+_WITH_DECODER += ("pegasus", "led", "fsmt", "plbart", "prophetnet", "encoder-decoder")
 # Tokenizer classes that have no mask token unless their files name one.
 _WITHOUT_MASK = ("PreTrainedTokenizer", "TokenizersBackend", "GPT2", "Llama", "T5", "Qwen", "Gemma")
 
@@ -58,6 +62,18 @@ class LocalModel:
         """The configuration of its part."""
         inner = self.whole.get(self.part) if self.is_pair else self.whole
         return inner if isinstance(inner, dict) else {}
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether it is an encoder with a decoder."""
+        known = self.whole.get("model_type") in _WITH_DECODER
+        return bool(self.whole.get("is_encoder_decoder", known))
+
+    @property
+    def token_width(self) -> int | None:
+        """Width of its token table, where that is known; a BERT's is that of its layers."""
+        kind = "hidden_size" if self.config.get("model_type") == "bert" else "embedding_size"
+        return self.config.get(kind)
 
     @property
     def damage(self) -> str | None:
@@ -125,6 +141,8 @@ class LocalTokenizer:
         whole = _json(self.folder / "tokenizer.json")
         model = whole.get("model")
         found = model.get("vocab") if isinstance(model, dict) else None
+        if isinstance(found, list):  # of pieces with their scores
+            found = {item[0]: index for index, item in enumerate(found) if isinstance(item, list)}
         if isinstance(found, dict):
             added = [item for item in whole.get("added_tokens", []) if isinstance(item, dict)]
             return {**found, **{item.get("content"): item.get("id") for item in added}}

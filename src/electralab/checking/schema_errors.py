@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 from electralab.checking.nearest import did_you_mean
 
 MISSING = "???"
+_PLURALS = {int: "whole numbers", float: "numbers"}
 Key = tuple[str, ...]
 
 
@@ -108,6 +109,8 @@ def legal_value(annotation: Any, metadata: list[Any]) -> Any:
         return None
     if get_origin(part) is Literal:
         return get_args(part)[0]
+    if get_origin(part) is list:
+        return [legal_value(get_args(part)[0], [])]
     if isinstance(part, type) and issubclass(part, BaseModel):
         return {n: legal_value(f.annotation, f.metadata) for n, f in part.model_fields.items()}
     if part is bool:
@@ -205,7 +208,8 @@ def _describe(part: Any, bounds: list[Any]) -> str:
             ", " if len(options) > 2 else " or "
         ).join(f"`{option}`" for option in options)
     if get_origin(part) is list:
-        return "a list of texts"
+        inner, _ = _unwrap(get_args(part)[0])
+        return f"a list of {_PLURALS.get(inner, 'texts')}"
     if get_origin(part) is dict or (isinstance(part, type) and issubclass(part, BaseModel)):
         return "a mapping of keys"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}

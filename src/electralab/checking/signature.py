@@ -9,23 +9,25 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electralab.data import files
+from electralab.chain_config import adaptation, adapted_model, fine_tuning, unadapted_model
+from electralab.config import Chain
+from electralab.data import embedded, files
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
-    from electralab.config import Config, DataConfig
+    from electralab.config import Config
 
 # What only says where things lie, how they are shown, or how many hands do the work.
 _LEFT_OUT = {
-    (): ("output_dir", "tracking", "resume"),
+    (): ("output_dir", "tracking", "resume", "objective"),
     ("data",): ("num_proc",),
     ("task",): ("preview_steps", "preview_examples"),
     ("trainer",): ("disable_tqdm", "log_level", "log_level_replica", "log_on_each_node"),
 }
 
 
-def signature(config: Config) -> str:
-    """Returns 8 hexadecimal digits of what a run depends on.
+def signature(config: Config | Chain) -> str:
+    """Returns 8 hexadecimal digits of what a run, or a chain of runs, depends on.
 
     That is its configuration, but for paths of output, tracking and display, and the paths, sizes
     and times of the files it starts from. Contents are not read.
@@ -33,8 +35,15 @@ def signature(config: Config) -> str:
     Args:
         config: A checked configuration.
     """
-    content = settings(config.model_dump())
-    content["files"] = _sources(config)
+    if isinstance(config, Chain):
+        first, *seeds = config.finetune.seeds
+        named = config.finetune.model.name_or_path
+        runs = [adaptation(config), fine_tuning(config, model=unadapted_model(config), seed=first)]
+        if named:
+            runs.append(fine_tuning(config, model=adapted_model(config, named), seed=first))
+        content: Any = [*map(signature, runs), *seeds]
+    else:
+        content = settings(config.model_dump()) | {"files": _sources(config)}
     text = json.dumps(_canonical(content), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -70,14 +79,13 @@ def _canonical(node: Any) -> Any:
 
 def _sources(config: Config) -> list[Any]:
     data, model = config.data, config.model
-    if data.source == "python_docs":
-        found: list[Any] = [_python_docs()]
+    if data.source in embedded.COLUMNS:
+        found: list[Any] = [_embedded(data.source)]
     elif data.source == "hub":
         found = [_folder(data.name)]
     else:
-        held = [value for value in (data.split.validation, data.split.test) if value is not None]
-        named = [data.path, *(value for value in held if isinstance(value, str))]
-        found = [_stat(file) for path in named for file in _files(path, data)]
+        # What is no file is reported by the check.
+        found = [_stat(file) for paths in files.by_split(data)[0].values() for file in paths]
     tokenizer = None if model.tokenizer in ("auto", "train") else model.tokenizer
     for name in (model.name_or_path, model.generator.name_or_path, tokenizer):
         found.append(_folder(name))
@@ -85,17 +93,11 @@ def _sources(config: Config) -> list[Any]:
 
 
 @cache
-def _python_docs() -> str:
-    from electralab.data.python_docs import python_docs_version
-
-    return python_docs_version()
-
-
-def _files(path: Any, data: DataConfig) -> list[Path]:
+def _embedded(source: str) -> str:
     try:
-        return files.find(path, source=data.source) if path else []
+        return embedded.version(source)
     except UserError:
-        return []  # reported by the check
+        return ""  # not installed; reported by the check
 
 
 def _folder(name: str | None) -> list[Any]:

@@ -43,7 +43,11 @@ _OURS = {
     "prediction_loss_only": "leave it out; every evaluation computes all metrics",
     "include_for_metrics": "leave it out; the task chooses what its metrics need",
     "label_names": "leave it out; the task chooses what its metrics need",
-    "label_smoothing_factor": "leave it out; the losses are the task's own",
+    "label_smoothing_factor": "set `task.label_smoothing` of translation; other tasks have none",
+    "predict_with_generate": "leave it out; translations are always judged by what is written",
+    "generation_max_length": "set `data.max_target_length`",
+    "generation_num_beams": "set `task.num_beams` or `task.eval_num_beams` of translation",
+    "generation_config": "set `task.num_beams` and `data.max_target_length` of translation",
     "train_sampling_strategy": _ORDER,
     "length_column_name": _ORDER,
     "sortish_sampler": _ORDER,
@@ -93,10 +97,7 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ("gradient_accumulation_steps", "eval_accumulation_steps", "torch_empty_cache_steps"),
         _COUNT,
     ),
-    **dict.fromkeys(
-        ("dataloader_prefetch_factor", "generation_max_length", "generation_num_beams", PATIENCE),
-        _COUNT,
-    ),
+    **dict.fromkeys(("dataloader_prefetch_factor", PATIENCE), _COUNT),
 }
 _TYPES = {
     "int": ("a whole number", lambda v: isinstance(v, int) and not isinstance(v, bool)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -22,12 +23,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from electralab.command import guard, hydra_messages
+from electralab.command import guard, hydra_messages, stages
+from electralab.config import is_chain
 from electralab.errors import UserError
 
 CONFIG_PATH, CONFIG_NAME = "pkg://electralab.conf", "config"
-# Nodes whose names come from the installed Transformers, so that not all of them are in the YAML.
-_OPEN_NODES = ("trainer.", "adapt.trainer.", "finetune.trainer.")
 
 
 @dataclass
@@ -63,26 +63,27 @@ class Composition:
 def opened(overrides: list[str]) -> list[str]:
     """Says in Hydra's words what our shorter ones mean.
 
-    Names of `trainer` that are not in the YAML need no `+` before them, and a recipe reaches all
-    groups without a `# @package _global_`, so that its first line can be its command.
+    Names of `trainer` that are not in the YAML need no `+` before them, a recipe reaches all
+    groups without a `# @package _global_`, so that its first line can be its command, and the
+    stages of a chain choose their options as a run does.
     """
     return [
         f"++{word}"
-        if word.startswith(_OPEN_NODES)
+        if word.startswith(stages.OPEN_NODES)
         else word.replace("experiment=", "experiment@_global_=", 1)
         if word.lstrip("+~").startswith("experiment=")
-        else word
+        else stages.opened(word)
         for word in overrides
     ]
 
 
 def as_typed(overrides: list[str]) -> list[str]:
     """Undoes `opened`, for records and messages."""
-    nodes = tuple(f"++{node}" for node in _OPEN_NODES)
+    nodes = tuple(f"++{node}" for node in stages.OPEN_NODES)
     return [
         word.removeprefix("++")
         if word.startswith(nodes)
-        else word.replace("experiment@_global_", "experiment", 1)
+        else stages.as_typed(word.replace("experiment@_global_", "experiment", 1))
         for word in overrides
     ]
 
@@ -216,6 +217,12 @@ class Composer:
             return [fixed]
         return [self._parse(words) for words in batches[0]]
 
+    def _refused(self, item: Override, said: Callable[[str], str | None]) -> bool:
+        problem = said(*as_typed([item.input_line]))
+        if problem:
+            self._add(problem)
+        return problem is not None
+
     def _base(self, groups: list[Override]) -> DictConfig | None:
         """Composes the files that are chosen; values come later, one by one."""
         key = tuple(item.input_line for item in groups)
@@ -254,10 +261,13 @@ class Composer:
         return config
 
     def _point(self, overrides: list[Override]) -> Point:
-        groups = [item for item in overrides if self._is_group(item)]
-        values = [item for item in overrides if not self._is_group(item)]
-        base = self._base(groups)
         typed = as_typed([item.input_line for item in overrides])
+        base = self._base([item for item in overrides if self._is_group(item)])
+        if base is not None:
+            said = stages.without_a_stage if is_chain(base) else stages.without_a_chain
+            overrides = [item for item in overrides if not self._refused(item, said)]
+            base = self._base([item for item in overrides if self._is_group(item)])
+        values = [item for item in overrides if not self._is_group(item)]
         if base is None:
             return Point(typed, {})
         config = copy.deepcopy(base)
@@ -273,6 +283,11 @@ class Composer:
         container, problems = _resolved(config)
         for key, _ in guard.targets(container):
             problems[key] = f"`{key}` must not stand in a configuration, for it runs code."
+        if is_chain(container):  # whose files may hold what must stand in a stage
+            for name in stages.GROUPS:
+                if name in container:
+                    problems[name] = stages.without_a_stage(name)
+                    del container[name]
         return Point(typed, container, problems)
 
 

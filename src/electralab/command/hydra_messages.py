@@ -10,6 +10,7 @@ from hydra.errors import MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 
 from electralab.checking.nearest import did_you_mean
+from electralab.command import stages
 
 
 def syntax(text: str, error: Exception) -> str:
@@ -67,6 +68,8 @@ def composition(error: Exception, text: str | None = None, keys_of: Any = None) 
             return (
                 f"--config-name {option!r} must name a file of the search path, but there is none."
             )
+        key = text.lstrip("+").partition("=")[0] if text else group
+        group = key if key.endswith(f".{group}") else group  # a stage's, as it was typed
         return f"`{group}={option}` is no option of `{group}`{did_you_mean(option, options)}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     cause = getattr(error, "__cause__", None)
@@ -81,6 +84,8 @@ def composition(error: Exception, text: str | None = None, keys_of: Any = None) 
         # Of a value that is a mapping, the key inside it.
         inner = re.search(r"full_key: (\S+)", str(cause)) if "not in struct" in str(cause) else None
         key = inner[1] if inner else match[1]
+        if "adapt" not in (keys_of or ()) and (said := stages.without_a_chain(key)):
+            return said
         meant = next((re.findall(r"Did you mean to override (?:one of )?(.+)\?", line)
                       for line in lines[1:2]), [])  # fmt: skip
         if meant:

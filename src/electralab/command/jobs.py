@@ -54,7 +54,7 @@ class Job:
         outcome = Outcome(as_typed(list(hydra.overrides.task)))
         try:
             from electralab.checking.signature import signature
-            from electralab.config import validate
+            from electralab.config import Chain, validate
 
             config = validate(OmegaConf.to_container(composed, resolve=True))
             sign = signature(config)
@@ -65,8 +65,10 @@ class Job:
                     return outcome
                 print(title, file=sys.stderr, flush=True)
             self.seen.add(sign)
-            from electralab.run import execute
-
+            if isinstance(config, Chain):
+                from electralab.running.chain import execute
+            else:
+                from electralab.run import execute
             execute(config, outcome.overrides)
         except UserError as error:
             outcome.status, outcome.reasons = error.exit_status, error.problems

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +25,28 @@ def batches(texts: Iterable[str | None]) -> Iterator[list[str | None]]:
             batch, characters = [], 0
     if batch:
         yield batch
+
+
+def column_batches(
+    examples: Iterable[Sequence[str | None]], parts: int
+) -> Iterator[list[list[str | None]]]:
+    """Yields the columns of many examples at a time; only a last example can make a batch long.
+
+    Args:
+        examples: The same number of texts each; None is a part without text.
+        parts: That number.
+    """
+    columns: list[list[str | None]] = [[] for _ in range(parts)]
+    characters = 0
+    for example in examples:
+        for column, text in zip(columns, example, strict=True):
+            column.append(text)
+            characters += len(text or "")
+        if characters >= CHARACTERS or len(columns[0]) >= DOCUMENTS:
+            yield columns
+            columns, characters = [[] for _ in range(parts)], 0
+    if columns[0]:
+        yield columns
 
 
 def each(documents: Dataset) -> Iterator[str | None]:

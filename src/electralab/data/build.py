@@ -1,10 +1,11 @@
-"""The work behind `prepare`, done where nothing earlier can be taken: from documents to blocks."""
+"""The work behind `prepare`, done where nothing earlier can be taken: from documents to rows."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from electralab.data import sources
+from electralab.data import origin, sources
 from electralab.data.batches import batches, each
-from electralab.data.clean import clean, hold_out
+from electralab.data.clean import Kept, clean, hold_out
 from electralab.data.files import held_out
+from electralab.data.looking import Look
 from electralab.data.pack import pack
-from electralab.data.tokenizer import sample, train_wordpiece
+from electralab.data.rows import RowEncoder, write_rows
+from electralab.data.tokenizer import train_tokenizer
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,11 +31,15 @@ if TYPE_CHECKING:
     from electralab.config import DataConfig
     from electralab.data.prepare import TrainTokenizer
 
+BATCH = 1000  # examples that are encoded in one go
+
 
 def build(
     folder: Path,
     *,
     data: DataConfig,
+    columns: Mapping[str, str],
+    encoder: RowEncoder | None,
     tokenizer: PreTrainedTokenizerBase | TrainTokenizer,
     cache_dir: Path,
 ) -> dict[str, Any]:
@@ -41,85 +48,132 @@ def build(
     Args:
         folder: An empty folder.
         data: The configuration's `data` node.
+        columns: The column of each role that is read.
+        encoder: How an example becomes a row; none: texts become token blocks.
         tokenizer: A tokenizer, or how to train one.
         cache_dir: Where what is read is kept.
 
     Returns:
-        The ``report`` and ``fingerprint`` of `Prepared`.
+        The ``report``, ``facts`` and ``fingerprint`` of `Prepared`.
 
     Raises:
         UserError: The source, its texts or the tokenizer are not as they should be.
     """
-    splits, counts = _documents(data, cache_dir)
+    splits, kept, counts, facts = _documents(data, columns, encoder, cache_dir)
     with _threads(data.num_proc):
-        if not hasattr(tokenizer, "backend_tokenizer"):
-            tokenizer = _trained(splits["train"], tokenizer)
+        if not hasattr(tokenizer, "get_vocab"):
+            tokenizer = train_tokenizer(splits["train"], tokenizer)
             tokenizer.save_pretrained(folder / "tokenizer")
-        digest, packed = _packed(folder, splits, tokenizer, data)
-    report: dict[str, Any] = {**counts, "tokens": {}, "blocks": {}, "vocab_size": len(tokenizer)}
-    for split, count in packed.items():
+        digest = hashlib.sha256(f"{data.packing if encoder is None else ''} {facts}".encode())
+        written, looks = {}, {}
+        for split, table in splits.items():
+            look = Look(kept=kept[split], data=data, encoder=encoder, facts=facts)
+            (folder / split).mkdir()
+            digest.update(f"\n{split} {len(table)} {data.max_length}\n".encode())
+            if encoder is None:
+                written[split] = _packed(
+                    table, split, folder / split, tokenizer, data, digest, look
+                )
+            else:
+                rows = _encoded(table, split, encoder, tokenizer, facts, digest, look)
+                written[split] = write_rows(rows, folder / split)
+            if split == "train":
+                looks[split] = look.report()
+            else:
+                looks[split] = look.report(kept["train"], alike=looks["train"])
+    report: dict[str, Any] = {**counts, "tokens": {}, "rows": {}, "vocab_size": len(tokenizer)}
+    report["splits"] = looks
+    for split, count in written.items():
         report["documents"][split] = count["documents"]
-        report["dropped"]["without_tokens"] += count["without_tokens"]
+        report["dropped"]["without_tokens"] += count.get("without_tokens", 0)
         report["tokens"][split] = count["tokens"]
-        report["blocks"][split] = count["blocks"]
-    return {"report": report, "fingerprint": digest}
+        report["rows"][split] = count["rows"]
+    return {"report": report, "facts": facts, "fingerprint": digest.hexdigest()}
 
 
-def _trained(documents: Dataset, wanted: TrainTokenizer) -> PreTrainedTokenizerBase:
-    rows = sample([len(text) for text in each(documents)])
-    texts = documents.select(rows)["text"][:]
-    return train_wordpiece(texts, vocab_size=wanted.vocab_size, lowercase=wanted.lowercase)
-
-
-def _packed(
-    folder: Path,
-    splits: dict[str, Dataset],
-    tokenizer: PreTrainedTokenizerBase,
-    data: DataConfig,
-) -> tuple[str, dict[str, dict[str, int]]]:
-    """Returns the fingerprint and, of each split, the counts of `pack`."""
-    ids = _special_ids(tokenizer)
-    digest = hashlib.sha256(f"{data.packing} {data.max_length}".encode())
-    counts = {}
-    for split, documents in splits.items():
-        (folder / split).mkdir()
-        digest.update(f"\n{split} {len(documents)}\n".encode())
-        counts[split] = pack(
-            _encoded(documents, tokenizer.backend_tokenizer, digest=digest, split=split),
-            folder / split,
-            packing=data.packing,
-            max_length=data.max_length,
-            vocab_size=len(tokenizer),
-            **ids,
-        )
-        if not counts[split]["blocks"]:
-            raise UserError(_too_little(split, counts[split]["tokens"], data))
-    return digest.hexdigest(), counts
-
-
-def _documents(data: DataConfig, cache_dir: Path) -> tuple[dict[str, Dataset], dict[str, Any]]:
-    """Returns the cleaned documents of each split, and how many were read and dropped."""
-    read = sources.read(data, cache_dir=cache_dir)
-    dropped = dict.fromkeys(("empty", "duplicate", "over_limit", "without_tokens"), 0)
-    documents = {"read": sum(map(len, read.values()))}
-    splits = {}
-    for split, table in read.items():
-        kept, why = clean(table, rules=data.clean, limit=data.limit)
-        for reason, number in why.items():
-            dropped[reason] += number
-        if not len(kept):
-            raise UserError(_no_text(split, len(table), data))
-        splits[split] = table.select(kept)
+def _documents(
+    data: DataConfig, columns: Mapping[str, str], encoder: RowEncoder | None, cache_dir: Path
+) -> tuple[dict[str, Dataset], dict[str, Kept], dict[str, Any], dict[str, Any]]:
+    """Returns the cleaned documents of each split, how many were read and dropped, and facts."""
+    read = sources.read(data, columns=columns, cache_dir=cache_dir)
+    facts = encoder.learn(read) if encoder else {}
+    how: dict[str, Any] = {"rules": data.clean, "limit": data.limit}
+    if encoder is not None:
+        how["stray"] = lambda label: encoder.stray(label, facts)
+    kept: dict[str, Kept] = {}
+    dropped: Counter[str] = Counter(without_tokens=0)
+    for split in ("validation", "test", "train"):  # train last: it can have held-out texts too
+        if (table := read.tables.get(split)) is None:
+            continue
+        elsewhere = [other.keys for other in kept.values()]
+        if split == "train" and elsewhere:
+            how["held_out"] = np.concatenate(elsewhere)
+        kept[split] = clean(table, **how)
+        dropped.update(kept[split].dropped)
+        if not len(kept[split].rows):
+            raise UserError(origin.nothing_left(split, len(table), kept[split].dropped, data))
+    tables = {split: read.tables[split].select(part.rows) for split, part in kept.items()}
     shares = {name: s for name, s in held_out(data).items() if not isinstance(s, str)}
     if shares:
-        rows = hold_out(len(splits["train"]), shares=shares, seed=data.split.seed)
-        splits |= {split: splits["train"].select(chosen) for split, chosen in rows.items()}
-    order = [split for split in ("train", "validation", "test") if split in splits]
-    return {split: splits[split] for split in order}, {"documents": documents, "dropped": dropped}
+        whole, table = kept["train"], tables["train"]
+        for split, chosen in hold_out(len(table), shares=shares, seed=data.split.seed).items():
+            tables[split], kept[split] = table.select(chosen), whole.part(chosen)
+    order = [split for split in ("train", "validation", "test") if split in tables]
+    if encoder is not None:
+        for split in order:
+            encoder.check(split, tables[split], facts)
+    documents = {"read": sum(map(len, read.tables.values()))}
+    counts = {"documents": documents, "dropped": dict(dropped)}
+    return {split: tables[split] for split in order}, kept, counts, facts
 
 
 def _encoded(
-    documents: Dataset, backend: Tokenizer, *, digest: Any, split: str
+    table: Dataset,
+    split: str,
+    encoder: RowEncoder,
+    tokenizer: PreTrainedTokenizerBase,
+    facts: dict[str, Any],
+    digest: Any,
+    look: Look,
+) -> Iterator[dict[str, list[Any]]]:
+    """Yields the columns of rows, and feeds the examples to the fingerprint."""
+    bar = tqdm(total=len(table), desc=f"encoding {split}", unit=" examples", disable=None, delay=2)
+    with bar:
+        for start in range(0, len(table), BATCH):
+            batch = table[start : start + BATCH]
+            for values in batch.values():
+                for value in values:
+                    _feed(digest, value)
+            yield look.see_rows(batch, encoder.encode(batch, tokenizer=tokenizer, facts=facts))
+            bar.update(len(next(iter(batch.values()))))
+
+
+def _packed(
+    table: Dataset,
+    split: str,
+    folder: Path,
+    tokenizer: PreTrainedTokenizerBase,
+    data: DataConfig,
+    digest: Any,
+    look: Look,
+) -> dict[str, int]:
+    """Returns the counts of `pack`."""
+    ids = _special_ids(tokenizer)
+    count = pack(
+        _tokenised(table, tokenizer.backend_tokenizer, digest=digest, split=split, look=look),
+        folder,
+        packing=data.packing,
+        max_length=data.max_length,
+        vocab_size=len(tokenizer),
+        **ids,
+    )
+    if not count["rows"]:
+        raise UserError(origin.too_little(split, count["tokens"], data))
+    return count
+
+
+def _tokenised(
+    documents: Dataset, backend: Tokenizer, *, digest: Any, split: str, look: Look
 ) -> Iterator[list[list[int]]]:
     """Yields token ids without special tokens, and feeds the texts to the fingerprint."""
     from tokenizers import Tokenizer
@@ -134,11 +188,17 @@ def _encoded(
     with bar:
         for texts in batches(each(documents)):
             for text in texts:
-                encoded = text.encode()
-                digest.update(len(encoded).to_bytes(8, "little") + encoded)
+                _feed(digest, text)
             batch = backend.encode_batch_fast(texts, add_special_tokens=False)
-            yield [encoding.ids for encoding in batch]
+            ids = [encoding.ids for encoding in batch]
+            look.see_documents(ids)
+            yield ids
             bar.update(len(texts))
+
+
+def _feed(digest: Any, text: str | None) -> None:
+    encoded = b"\xff" if text is None else text.encode()  # \xff is in no UTF-8
+    digest.update(len(encoded).to_bytes(8, "little") + encoded)
 
 
 @contextmanager
@@ -166,36 +226,3 @@ def _special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         "sep_id": tokenizer.sep_token_id,
         "special_ids": np.unique(tokenizer.all_special_ids).tolist(),
     }
-
-
-def _origin(split: str, data: DataConfig) -> str:
-    """Returns the key that says where the text of a split comes from, with its value."""
-    if split != "train":
-        return f"`data.split.{split}` ({data.split.model_dump()[split]})"
-    key = {"hub": "name", "python_docs": "source"}.get(data.source, "path")
-    return f"`data.{key}` ({getattr(data, key)})"
-
-
-def _no_text(split: str, documents: int, data: DataConfig) -> str:
-    if not documents:
-        return f"{_origin(split, data)} must hold documents, but has none."
-    has_columns = data.source not in ("text", "python_docs")
-    where = f"; see `data.columns.text` ({data.columns.text})" if has_columns else ""
-    return (
-        f"{_origin(split, data)} must give text, but all of its {documents} documents are "
-        f"empty{where}."
-    )
-
-
-def _too_little(split: str, tokens: int, data: DataConfig) -> str:
-    needed = f"a row of `data.max_length` {data.max_length} needs {data.max_length - 2}"
-    share = data.split.model_dump().get(split)
-    if split == "train" or isinstance(share, str):
-        return (
-            f"{_origin(split, data)} must give more text: it has {tokens} tokens, and {needed}; "
-            "add some, lower `data.max_length`, or take `data.packing=none`."
-        )
-    return (
-        f"`data.split.{split}` must hold out more than {share}: that is {tokens} tokens, and "
-        f"{needed}; raise it, lower `data.max_length`, or take `data.packing=none`."
-    )

@@ -5,8 +5,13 @@ from __future__ import annotations
 import glob
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from electralab.data import moses
 from electralab.errors import UserError
+
+if TYPE_CHECKING:
+    from electralab.config import DataConfig
 
 SUFFIXES = {
     "text": (".txt", ".text"),
@@ -14,7 +19,36 @@ SUFFIXES = {
     "json": (".jsonl", ".json", ".ndjson"),
     "parquet": (".parquet", ".pq"),
 }
-FILE_SOURCES = tuple(SUFFIXES)
+FILE_SOURCES = (*SUFFIXES, "moses")
+
+
+def by_split(data: DataConfig) -> tuple[dict[str, list[Path]], list[str]]:
+    """Returns the files of each split that has files of its own, and a line a path without any.
+
+    Args:
+        data: The configuration's `data` node, of a source in `FILE_SOURCES`. Of `moses` a split
+            has two files, the source and the target.
+    """
+    wanted = {"train": data.path}
+    wanted |= {split: value for split, value in held_out(data).items() if isinstance(value, str)}
+    found: dict[str, list[Path]] = {}
+    problems: list[str] = []
+    for split, value in wanted.items():
+        try:
+            if value is None:
+                continue
+            if data.source == "moses":
+                found[split] = moses.pair(value, columns=data.columns, key=key_of(split))
+            else:
+                found[split] = find(value, source=data.source, key=key_of(split))
+        except UserError as error:
+            problems += error.problems
+    return found, problems
+
+
+def key_of(split: str) -> str:
+    """Returns the key under which the files of a split stand."""
+    return "data.path" if split == "train" else f"data.split.{split}"
 
 
 def find(paths: str | list[str], *, source: str, key: str = "data.path") -> list[Path]:
@@ -64,7 +98,7 @@ def looks_like_a_path(name: str) -> bool:
     return name.startswith((".", "/", "~", "\\")) or name.count("/") > 1 or name.endswith("/")
 
 
-def held_out(data) -> dict[str, float | str]:
+def held_out(data: DataConfig) -> dict[str, float | str]:
     """Returns the shares, files or hub splits of ``validation`` and ``test``, where they are set.
 
     Args:

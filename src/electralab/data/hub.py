@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.data import files
-from electralab.data.columns import lookup, missing_column, not_text, text_of
+from electralab.data.batches import ROWS
+from electralab.data.columns import LABEL, example, missing_column, nested, top_of, unfit
 from electralab.errors import RunFailure, UserError, one_line
 
 if TYPE_CHECKING:
@@ -16,20 +18,21 @@ if TYPE_CHECKING:
     from electralab.config import DataConfig
 
 SECONDS = 5  # to wait for the hub's answer about a revision
+UNLABELLED = -1  # in the test splits of shared tasks, whose labels are kept back
 
 
-def read(data: DataConfig, *, cache_dir: Path) -> dict[str, Dataset]:
-    """Reads the splits of a data set; no code of it is run.
+def load(data: DataConfig, *, cache_dir: Path) -> dict[str, Dataset]:
+    """Loads the splits of a data set as they are; no code of it is run.
 
     Args:
         data: The configuration's `data` node.
-        cache_dir: Where the prepared tables lie.
+        cache_dir: Where 🤗 Datasets keeps its tables.
 
     Returns:
-        As `electralab.data.sources.read`.
+        ``train``, and ``validation`` and ``test`` where they are splits of its own.
 
     Raises:
-        UserError: No such data set, configuration, split or column.
+        UserError: No such data set, configuration or split.
         RunFailure: The hub does not answer.
     """
     wanted = {"train": ("data.split.train", data.split.train)}
@@ -45,10 +48,82 @@ def read(data: DataConfig, *, cache_dir: Path) -> dict[str, Dataset]:
     ]
     if unknown:
         raise UserError(unknown)
-    return {
-        split: _text_column(loaded[name], data, cache_dir / f"{split}.arrow")
-        for split, (_, name) in wanted.items()
-    }
+    return {split: loaded[name] for split, (_, name) in wanted.items()}
+
+
+def select(table: Dataset, columns: Mapping[str, str], *, name: str) -> Dataset | None:
+    """Returns a table's columns under the names of their roles, where all are plain text already.
+
+    Args:
+        table: A split.
+        columns: The column of each role.
+        name: The data set's, for messages.
+
+    Returns:
+        The same memory-mapped table, or None where `examples` has to read it.
+
+    Raises:
+        UserError: There is no such column, or it cannot be what its role is.
+    """
+    from datasets import Value
+
+    fields = {top: _inner(feature) for top, feature in table.features.items()}
+    problems, plain = [], LABEL not in columns
+    for role, column in columns.items():
+        top = top_of(column, fields)
+        if top is None:
+            problems.append(missing_column(column, nested(fields), name, role=role))
+            continue
+        feature = table.features[top]
+        if isinstance(feature, Value) and top == column:
+            text = feature.dtype in ("string", "large_string")
+            if not text and role != LABEL:
+                problems.append(unfit(column, feature.dtype, name, role=role))
+        else:
+            plain = False
+    if problems:
+        raise UserError(problems)
+    if not plain or len(set(columns.values())) < len(columns):
+        return None
+    table = table.select_columns(list(columns.values()))
+    renamed = {column: role for role, column in columns.items() if column != role}
+    return table.rename_columns(renamed)
+
+
+def examples(
+    table: Dataset, columns: Mapping[str, str], *, name: str
+) -> Iterator[list[str | None]]:
+    """Yields the parts of each row, as `electralab.data.readers.examples`; classes by name."""
+    fields = {top: _inner(feature) for top, feature in table.features.items()}
+    tops = {top for column in columns.values() if (top := top_of(column, fields))}
+    table = table.select_columns([top for top in table.column_names if top in tops])
+    classes = class_names(table, columns)
+    for start in range(0, len(table), ROWS):
+        batch = table[start : start + ROWS]
+        if classes:
+            batch[columns[LABEL]] = [_named(value, classes) for value in batch[columns[LABEL]]]
+        for row, values in enumerate(zip(*batch.values(), strict=True), start=start + 1):
+            record = dict(zip(batch, values, strict=True))
+            yield example(record, columns, path=name, place=("row", row))
+
+
+def class_names(table: Dataset, columns: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Returns the names of the classes in their order, where a data set declares them."""
+    from datasets import ClassLabel
+
+    feature: Any = table.features.get(columns.get(LABEL, ""))
+    feature = getattr(feature, "feature", feature)  # of a list of classes
+    return tuple(feature.names) if isinstance(feature, ClassLabel) else None
+
+
+def _named(value: int | list[int] | None, classes: tuple[str, ...]) -> str | list[str] | None:
+    if isinstance(value, list):
+        return [classes[each] for each in value]
+    return None if value is None or value == UNLABELLED else classes[value]
+
+
+def _inner(feature: Any) -> list[str]:
+    return list(feature) if isinstance(feature, dict) else []
 
 
 def identity(data: DataConfig) -> list[Any]:
@@ -101,35 +176,3 @@ def _load(data: DataConfig, cache_dir: Path) -> dict[str, Dataset]:
         ) from None
     except (ValueError, RuntimeError, OSError) as error:  # no such configuration; a script
         raise UserError(f"`data.name`: {data.name} cannot be loaded: {one_line(error)}.") from None
-
-
-def _text_column(table: Dataset, data: DataConfig, cache_file: Path) -> Dataset:
-    from datasets import Features, Value
-
-    column = data.columns.text
-    top = column if column in table.column_names else column.split(".")[0]
-    if top not in table.column_names:
-        raise UserError(missing_column(column, table.column_names, data.name))
-    feature = table.features[top]
-    if top == column and isinstance(feature, Value):
-        if feature.dtype not in ("string", "large_string"):
-            raise UserError(not_text(column, feature.dtype, data.name))
-        return table.select_columns([top]).rename_column(top, "text")
-
-    def resolve(record: dict, row: int) -> dict[str, str | None]:
-        present, value = lookup(record, column)
-        if not present:
-            names = [f"{top}.{inner}" for inner in record[top]]
-            raise UserError(missing_column(column, names, data.name))
-        try:
-            return {"text": text_of(value)}
-        except TypeError as error:
-            raise UserError(not_text(column, str(error), data.name, f"row {row + 1}")) from None
-
-    return table.select_columns([top]).map(
-        resolve,
-        with_indices=True,
-        remove_columns=[top] if top != "text" else [],
-        features=Features({"text": Value("large_string")}),
-        cache_file_name=str(cache_file),
-    )

@@ -40,10 +40,10 @@ def pack(
 
     Returns:
         ``documents``, ``without_tokens`` (left out), ``tokens`` (of the documents, before packing)
-        and ``blocks`` (rows).
+        and ``rows``.
     """
     dtype = np.dtype(np.uint16 if vocab_size <= 1 << 16 else np.uint32)
-    count = dict.fromkeys(("documents", "without_tokens", "tokens", "blocks"), 0)
+    count = dict.fromkeys(("documents", "without_tokens", "tokens", "rows"), 0)
     writer = _Concatenated if packing == "concat" else _Separate
     with open(folder / TOKENS, "wb") as file:
         rows = writer(file, dtype=dtype, max_length=max_length, cls_id=cls_id, sep_id=sep_id)
@@ -58,7 +58,7 @@ def pack(
                 rows.add(flat, lengths)
         file.flush()
         os.fsync(file.fileno())
-    count["blocks"] = rows.count
+    count["rows"] = rows.count
     if packing == "none":
         np.save(folder / OFFSETS, rows.offsets())
     meta = {

@@ -1,4 +1,4 @@
-"""From a data source to token blocks on disk, once for the same source, settings and tokenizer."""
+"""From a data source to rows on disk, once for the same source, settings and tokenizer."""
 
 from __future__ import annotations
 
@@ -13,31 +13,36 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from electralab.data.blocks import TokenBlocks, entropy, unigram
+from electralab.data.blocks import TOKENS, TokenBlocks, entropy, unigram
+from electralab.data.rows import EncodedRows, RowEncoder
 from electralab.data.sources import identity
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from transformers import PreTrainedTokenizerBase
 
     from electralab.config import DataConfig
 
-FORMAT = 1  # goes up when the code below gives other blocks from the same texts
+FORMAT = 3  # goes up when the code below gives other blocks or reports from the same texts
 SPLITS = ("train", "validation", "test")
 META = "meta.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainTokenizer:
-    """Asks for a WordPiece tokenizer that is trained on the train split.
+    """Asks for a tokenizer that is trained on the train split.
 
     Args:
         vocab_size: Pieces wanted, special tokens included.
         lowercase: Whether case is folded.
+        kind: ``wordpiece`` for an encoder, ``bpe`` for an encoder with a decoder.
     """
 
     vocab_size: int
     lowercase: bool
+    kind: str = "wordpiece"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,21 +56,23 @@ class Prepared:
         tokenizer: What made the ids.
         unigram: Share of each token in the train split, special ones 0, of shape ``(vocab_size,)``.
         unigram_entropy: Entropy of ``unigram`` in nats: the loss of a generator that knows only how
-            frequent each token is.
+            frequent each token is. Both are empty and 0 where rows are no blocks.
         report: ``documents`` (read and by split), ``dropped`` (by reason), ``tokens`` and
-            ``blocks`` (by split), ``vocab_size``.
+            ``rows`` (by split), ``vocab_size``, ``splits`` (each as `Look.report` says).
+        facts: What the encoder found out, such as ``labels``; empty for token blocks.
         fingerprint: SHA-256 of the documents of every split and of how rows are made of them.
         folder: Where the rows lie.
         from_cache: Whether an earlier run had prepared them.
     """
 
-    train: TokenBlocks
-    validation: TokenBlocks | None
-    test: TokenBlocks | None
+    train: TokenBlocks | EncodedRows
+    validation: TokenBlocks | EncodedRows | None
+    test: TokenBlocks | EncodedRows | None
     tokenizer: PreTrainedTokenizerBase
     unigram: np.ndarray
     unigram_entropy: float
     report: dict[str, Any]
+    facts: dict[str, Any]
     fingerprint: str
     folder: Path
     from_cache: bool
@@ -74,6 +81,8 @@ class Prepared:
 def prepare(
     *,
     data: DataConfig,
+    columns: Mapping[str, str],
+    encoder: RowEncoder | None,
     tokenizer: PreTrainedTokenizerBase | TrainTokenizer,
     cache_dir: Path,
 ) -> Prepared:
@@ -85,6 +94,8 @@ def prepare(
 
     Args:
         data: The configuration's `data` node.
+        columns: The column of each role that is read.
+        encoder: How an example becomes a row; none: texts become token blocks.
         tokenizer: A tokenizer, or how to train one.
         cache_dir: Holds ``prepared/<key>/`` and ``datasets/``.
 
@@ -93,7 +104,7 @@ def prepare(
     """
     from filelock import FileLock
 
-    settings = _settings(data, tokenizer)
+    settings = _settings(data, columns, encoder, tokenizer)
     key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
     folder = Path(cache_dir).absolute() / "prepared" / key
     prepared = _open(folder, tokenizer, from_cache=True)
@@ -111,7 +122,8 @@ def prepare(
             shutil.rmtree(leftover, ignore_errors=True)
         unfinished.mkdir()
         try:
-            meta = build(unfinished, data=data, tokenizer=tokenizer, cache_dir=Path(cache_dir))
+            how = {"data": data, "columns": columns, "encoder": encoder, "tokenizer": tokenizer}
+            meta = build(unfinished, **how, cache_dir=Path(cache_dir))
             _finish(unfinished, {**meta, "settings": settings})
             os.replace(unfinished, folder)
         finally:
@@ -125,25 +137,29 @@ def prepare(
 def tokenizer_identity(tokenizer: PreTrainedTokenizerBase | TrainTokenizer) -> list[Any]:
     """Returns what decides which ids a tokenizer gives, for JSON."""
     if isinstance(tokenizer, TrainTokenizer):
-        return ["train", tokenizer.vocab_size, tokenizer.lowercase, version("tokenizers")]
+        wanted = [tokenizer.kind, tokenizer.vocab_size, tokenizer.lowercase]
+        return ["train", *wanted, version("tokenizers")]
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise UserError(
-            "`model.tokenizer` must be a fast tokenizer (with a tokenizer.json), but is a "
-            f"{type(tokenizer).__name__} instead."
-        )
-    content = hashlib.sha256(backend.to_str().encode()).hexdigest()
+    text = (
+        json.dumps(tokenizer.get_vocab(), sort_keys=True) if backend is None else backend.to_str()
+    )
+    content = hashlib.sha256(text.encode()).hexdigest()
     return [content, tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.all_special_ids]
 
 
-def _settings(data: DataConfig, tokenizer: PreTrainedTokenizerBase | TrainTokenizer) -> dict:
-    """Returns all that the blocks depend on."""
-    chosen = data.model_dump(
-        include={"source", "columns", "unit", "limit", "max_length", "packing", "clean", "split"}
-    )
+def _settings(
+    data: DataConfig,
+    columns: Mapping[str, str],
+    encoder: RowEncoder | None,
+    tokenizer: PreTrainedTokenizerBase | TrainTokenizer,
+) -> dict[str, Any]:
+    """Returns all that the rows depend on."""
+    chosen = data.model_dump(include={"source", "unit", "limit", "max_length", "clean", "split"})
     return {
         "format": FORMAT,
         "data": chosen,
+        "columns": dict(columns),
+        "rows": data.packing if encoder is None else encoder.settings,
         "source": identity(data),
         "tokenizer": tokenizer_identity(tokenizer),
     }
@@ -151,8 +167,9 @@ def _settings(data: DataConfig, tokenizer: PreTrainedTokenizerBase | TrainTokeni
 
 def _finish(folder: Path, meta: dict[str, Any]) -> None:
     """Writes `meta.json`, the last file, with the sizes of all others."""
-    counts = unigram(folder / "train")
-    np.save(folder / "unigram.npy", counts / max(1.0, counts.sum()))
+    if (folder / "train" / TOKENS).is_file():
+        counts = unigram(folder / "train")
+        np.save(folder / "unigram.npy", counts / max(1.0, counts.sum()))
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     with open(folder / META, "w", encoding="utf-8") as file:
@@ -170,12 +187,13 @@ def _open(
         for name, size in meta["sizes"].items():
             if (folder / name).stat().st_size != size:
                 return None
+        blocks = (folder / "train" / TOKENS).is_file()
+        rows = TokenBlocks if blocks else EncodedRows
         splits = {
-            split: TokenBlocks(folder / split) if (folder / split).is_dir() else None
-            for split in SPLITS
+            split: rows(folder / split) if (folder / split).is_dir() else None for split in SPLITS
         }
-        probabilities = np.load(folder / "unigram.npy")
-        report, fingerprint = meta["report"], meta["fingerprint"]
+        probabilities = np.load(folder / "unigram.npy") if blocks else np.empty(0)
+        found = {name: meta[name] for name in ("report", "facts", "fingerprint")}
     except (OSError, ValueError, KeyError):
         return None
     if isinstance(tokenizer, TrainTokenizer):
@@ -187,8 +205,7 @@ def _open(
         tokenizer=tokenizer,
         unigram=probabilities,
         unigram_entropy=entropy(probabilities),
-        report=report,
-        fingerprint=fingerprint,
+        **found,
         folder=folder,
         from_cache=from_cache,
     )

@@ -16,12 +16,15 @@ import signal
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from electralab.machine import cores
+
+Extract = Callable[[bytes, str], Iterable[tuple[str, ...]]]
 
 DEPTH = 2  # our requirements and theirs; what lies deeper is mostly generated client code
 FORMAT = 2  # goes up when the rules below give other texts from the same files
@@ -51,18 +54,32 @@ def iter_docstrings(
         ``text`` (dedented), ``library`` (its distribution, ``python`` for the standard library)
         and ``name`` (module and qualified name of what it documents).
     """
+    seen: set[str] = set()
+    for library, name, text in parsed(docstrings, num_proc=num_proc, distributions=distributions):
+        if text not in seen:
+            seen.add(text)
+            yield {"text": text, "library": library, "name": name}
+
+
+def parsed(
+    extract: Extract, *, num_proc: int | None = None, distributions: list[str] | None = None
+) -> Iterator[tuple[str, ...]]:
+    """Yields the library and what was found, for all that is found in the source files.
+
+    Args:
+        extract: Returns what to find in a file's source, given its module's name; a function at
+            the top of a module, for it goes to other processes.
+        num_proc: As in `iter_docstrings`.
+        distributions: As in `iter_docstrings`.
+    """
     from tqdm import tqdm
 
     files = _files(_installed(distributions))
     tasks = [files[start : start + FILES_A_TASK] for start in range(0, len(files), FILES_A_TASK)]
     processes = min(num_proc or min(cores(), 8), len(tasks))
-    seen: set[str] = set()
-    parsed = _parsed(tasks, processes)
-    for found in tqdm(parsed, "reading docstrings", len(tasks), disable=None, delay=2):
-        for library, name, text in found:
-            if text not in seen:
-                seen.add(text)
-                yield {"text": text, "library": library, "name": name}
+    results = _results(partial(_parse_files, extract), tasks, processes)
+    for found in tqdm(results, "reading docstrings", len(tasks), disable=None, delay=2):
+        yield from found
 
 
 def python_docs_version(distributions: list[str] | None = None) -> str:
@@ -73,32 +90,35 @@ def python_docs_version(distributions: list[str] | None = None) -> str:
 
 
 def docstrings(source: bytes, module: str) -> list[tuple[str, str]]:
-    """Returns (qualified name, cleaned docstring) of a file's module, classes and functions.
+    """Returns (qualified name, cleaned docstring) of a file's module, classes and functions."""
+    return [(name, text) for name, _, text in documented(source, module)]
+
+
+def documented(source: bytes, module: str) -> Iterator[tuple[str, ast.AST, str]]:
+    """Yields (qualified name, node, cleaned docstring) of a file's module, classes and functions.
 
     A file that this Python cannot parse has none, nor has one with far more code than docstrings.
     """
     strings = (source.count(b'"""') + source.count(b"'''")) // 2
     if len(source) > strings * SPARSE:
-        return []
+        return
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    found = []
+        return
     nodes: list[tuple[str, ast.AST]] = [(module, tree)]
     while nodes:
         name, node = nodes.pop()
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             text = _cleaned(node)
             if text:
-                found.append((name, text))
+                yield name, node, text
         for field in ("orelse", "finalbody", "handlers", "body"):
             for child in reversed(getattr(node, field, None) or []):
                 if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                     nodes.append((f"{name}.{child.name}", child))
                 elif isinstance(child, (ast.If, ast.Try, ast.With, ast.ExceptHandler)):
                     nodes.append((name, child))
-    return found
 
 
 def _cleaned(node: ast.AST) -> str:
@@ -107,8 +127,8 @@ def _cleaned(node: ast.AST) -> str:
     return inspect.cleandoc(text.encode("utf-8", "ignore").decode("utf-8")).strip()
 
 
-def _parse_files(files: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """Returns (library, name, text) of the docstrings of (library, module, path)."""
+def _parse_files(extract: Extract, files: list[tuple[str, str, str]]) -> list[tuple[str, ...]]:
+    """Returns the library and what was found, of files given as (library, module, path)."""
     found = []
     collecting = gc.isenabled()
     gc.disable()  # a tree has no cycles, and walking young trees takes a third of the time
@@ -120,23 +140,23 @@ def _parse_files(files: list[tuple[str, str, str]]) -> list[tuple[str, str, str]
                     source = Path(path).read_bytes()
                 except OSError:
                     continue
-                found += [(library, name, text) for name, text in docstrings(source, module)]
+                found += [(library, *each) for each in extract(source, module)]
     finally:
         if collecting:
             gc.enable()
     return found
 
 
-def _parsed(tasks: list, processes: int) -> Iterator[list[tuple[str, str, str]]]:
+def _results(parse: Callable, tasks: list, processes: int) -> Iterator[list[tuple[str, ...]]]:
     if processes < 2:
-        yield from map(_parse_files, tasks)
+        yield from map(parse, tasks)
         return
     # Not forked: the caller may hold threads of torch or of a tracking client.
     context = multiprocessing.get_context("spawn")
     # A terminal sends Ctrl-C to the workers as well, which this process ends itself.
     quiet = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
     with ProcessPoolExecutor(processes, mp_context=context, **quiet) as pool:
-        yield from pool.map(_parse_files, tasks)
+        yield from pool.map(parse, tasks)
 
 
 def _installed(names: list[str] | None) -> dict[str, Distribution]:

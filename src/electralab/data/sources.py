@@ -1,4 +1,4 @@
-"""Reading a data source: text in, a 🤗 Dataset with one column `text` out."""
+"""Reading a data source: a 🤗 Dataset a split out, with a column for each part of an example."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electralab.data import files, hub, peek, readers
-from electralab.data.batches import batches
-from electralab.data.python_docs import iter_docstrings, python_docs_version
+from electralab.data import embedded, files, hub, moses, peek, readers
+from electralab.data.batches import column_batches
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,47 +25,71 @@ if TYPE_CHECKING:
 FORMAT = 1  # goes up when reading gives other texts from the same source
 
 
-def read(data: DataConfig, *, cache_dir: Path) -> dict[str, Dataset]:
-    """Reads the documents of each split that is given by itself.
+@dataclass(frozen=True, kw_only=True)
+class Documents:
+    """What a data source holds.
+
+    Args:
+        tables: ``train``, and ``validation`` and ``test`` where they are files or splits of their
+            own. Each has one column a role, of its name: texts, in which None is an example
+            without one, and under ``label`` the JSON of a value, None where there is none.
+        label_names: The names of the classes in their order, where the source declares them.
+    """
+
+    tables: dict[str, Dataset]
+    label_names: tuple[str, ...] | None
+
+
+def read(data: DataConfig, *, columns: Mapping[str, str], cache_dir: Path) -> Documents:
+    """Reads the examples of each split that is given by itself.
 
     Args:
         data: The configuration's `data` node.
+        columns: The column of each role, as of `electralab.data.roles.columns`.
         cache_dir: What is read is kept below it, under ``datasets``, memory-mapped.
-
-    Returns:
-        ``train``, and ``validation`` and ``test`` where they are files or splits of their own; each
-        with one column ``text``, in which None is a document without text.
 
     Raises:
         UserError: A path, file or column is not as it should be; one line a problem.
     """
-    problems = peek.problems(data)
+    problems = peek.problems(data, columns=columns)
     if problems:
         raise UserError(problems)
-    folder = Path(cache_dir).absolute() / "datasets"
-    folder /= _digest([identity(data), data.columns.text, data.unit])
+    folder = Path(cache_dir).absolute() / "datasets" / _digest([identity(data), data.unit])
+    kept = folder / _digest(list(columns.items()))
     if data.source == "hub":
-        with _bars_on_terminals_only():
-            return hub.read(data, cache_dir=folder)
-    if data.source == "python_docs":
-        return {"train": _kept(_docstrings(data.num_proc), folder / "train.arrow")}
-    return {
-        split: _kept(_documents(paths, data), folder / f"{split}.arrow")
-        for split, paths in _files(data).items()
+        return _of_hub(data, columns, folder, kept)
+    if data.source in embedded.COLUMNS:
+        parts = embedded.examples(data.source, columns, num_proc=data.num_proc)
+        tables = {"train": _kept(parts, list(columns), kept / "train.arrow")}
+        return Documents(tables=tables, label_names=None)
+    found, problems = files.by_split(data)
+    if problems:
+        raise UserError(problems)
+    tables = {
+        split: _kept(
+            _examples(paths, data, columns, files.key_of(split)),
+            list(columns),
+            kept / f"{split}.arrow",
+        )
+        for split, paths in found.items()
     }
+    return Documents(tables=tables, label_names=None)
 
 
 def identity(data: DataConfig) -> Any:
     """Returns what says that a source is the same as before, without reading it.
 
-    Of files their paths, sizes and times, of the hub the revision, of `python_docs` the versions of
-    what is read. Made of lists and strings, for JSON.
+    Of files their paths, sizes and times, of the hub the revision, of embedded sources the versions
+    of what is read. Made of lists and strings, for JSON.
     """
-    if data.source == "python_docs":
-        return [FORMAT, data.source, python_docs_version()]
+    if data.source in embedded.COLUMNS:
+        return [FORMAT, data.source, embedded.version(data.source)]
     if data.source == "hub":
         return [FORMAT, data.source, *hub.identity(data)]
-    stamps = {split: [stamp(path) for path in paths] for split, paths in _files(data).items()}
+    found, problems = files.by_split(data)
+    if problems:
+        raise UserError(problems)
+    stamps = {split: [stamp(path) for path in paths] for split, paths in found.items()}
     return [FORMAT, data.source, stamps]
 
 
@@ -74,61 +99,51 @@ def stamp(path: Path) -> list[str | int]:
     return [str(path.absolute()), status.st_size, status.st_mtime_ns]
 
 
-def _files(data: DataConfig) -> dict[str, list[Path]]:
-    """Returns the files of each split that has files.
-
-    Raises:
-        UserError: A path means no file.
-    """
-    wanted = {"train": ("data.path", data.path)}
-    for split, value in files.held_out(data).items():
-        if isinstance(value, str):
-            wanted[split] = (f"data.split.{split}", value)
-    found: dict[str, list[Path]] = {}
-    problems = []
-    for split, (key, value) in wanted.items():
-        try:
-            found[split] = files.find(value or [], source=data.source, key=key)
-        except UserError as error:
-            problems += error.problems
-    if problems:
-        raise UserError(problems)
-    return found
+def _of_hub(data: DataConfig, columns: Mapping[str, str], folder: Path, kept: Path) -> Documents:
+    name = data.name or ""
+    with _bars_on_terminals_only():
+        loaded = hub.load(data, cache_dir=folder)
+    tables = {}
+    for split, table in loaded.items():
+        selected = hub.select(table, columns, name=name)
+        if selected is None:
+            parts = hub.examples(table, columns, name=name)
+            selected = _kept(parts, list(columns), kept / f"{split}.arrow")
+        tables[split] = selected
+    return Documents(tables=tables, label_names=hub.class_names(loaded["train"], columns))
 
 
-def _docstrings(num_proc: int | None) -> Iterator[str]:
-    for entry in iter_docstrings(num_proc=num_proc):
-        yield entry["text"]
+def _examples(
+    paths: list[Path], data: DataConfig, columns: Mapping[str, str], key: str
+) -> Iterator[Sequence[str | None]]:
+    if data.source == "moses":
+        return moses.examples(paths, roles=list(columns), key=key)
+    how = {"source": data.source, "columns": columns, "unit": data.unit}
+    return chain.from_iterable(readers.examples(path, **how) for path in paths)
 
 
-def _documents(paths: list[Path], data: DataConfig) -> Iterator[str | None]:
-    from tqdm import tqdm
-
-    with tqdm(desc="reading", unit=" documents", disable=None, delay=2) as bar:
-        for path in paths:
-            for text in readers.texts(
-                path, source=data.source, column=data.columns.text, unit=data.unit
-            ):
-                yield text
-                bar.update()
-
-
-def _kept(texts: Iterable[str | None], path: Path) -> Dataset:
-    """Writes texts to an Arrow file, where an earlier run has not, and maps it into memory.
+def _kept(examples: Iterable[Sequence[str | None]], roles: list[str], path: Path) -> Dataset:
+    """Writes examples to an Arrow file, where an earlier run has not, and maps it into memory.
 
     `Dataset.from_generator` would do the same at a fifth of the speed, a record at a time.
     """
     import pyarrow as pa
     from datasets import Dataset
+    from tqdm import tqdm
 
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        schema = pa.schema({"text": pa.large_string()})
+        schema = pa.schema([(role, pa.large_string()) for role in roles])
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            with open(unfinished, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-                for batch in batches(texts):
-                    writer.write_table(pa.table({"text": batch}, schema=schema))
+            with (
+                open(unfinished, "wb") as file,
+                pa.ipc.new_stream(file, schema) as writer,
+                tqdm(desc="reading", unit=" documents", disable=None, delay=2) as bar,
+            ):
+                for columns in column_batches(examples, len(roles)):
+                    writer.write_table(pa.table(columns, schema=schema))
+                    bar.update(len(columns[0]))
             os.replace(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)

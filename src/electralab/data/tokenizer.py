@@ -1,18 +1,46 @@
-"""Training a WordPiece tokenizer on the corpus itself (Schuster & Nakajima 2012)."""
+"""Training a tokenizer on the corpus itself: a WordPiece (Schuster & Nakajima 2012), or a BPE."""
 
 from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from electralab.data.batches import ROWS
+from electralab.data.bpe import train_bpe
+from electralab.data.roles import TEXTS
+
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
+
+    from electralab.data.prepare import TrainTokenizer
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0 to 4
 MAX_INPUT = 512  # tokens; the positions of every ELECTRA as published
 SAMPLE_CHARACTERS = 16_000_000  # more text changes few pieces and costs seconds
+
+
+def train_tokenizer(documents: Dataset, wanted: TrainTokenizer) -> PreTrainedTokenizerBase:
+    """Trains a tokenizer on the texts of a split.
+
+    Args:
+        documents: A column a role.
+        wanted: What kind of tokenizer.
+    """
+    roles = [role for role in documents.column_names if role in TEXTS]
+    lengths = [sum(map(len, filter(None, texts))) for texts in _rows(documents, roles)]
+    chosen = documents.select(sample(lengths))
+    texts = [text for texts in _rows(chosen, roles) for text in texts if text]
+    train = {"wordpiece": train_wordpiece, "bpe": train_bpe}[wanted.kind]
+    return train(texts, vocab_size=wanted.vocab_size, lowercase=wanted.lowercase)
+
+
+def _rows(documents: Dataset, roles: list[str]) -> Iterator[tuple[str | None, ...]]:
+    for start in range(0, len(documents), ROWS):
+        batch = documents[start : start + ROWS]
+        yield from zip(*(batch[role] for role in roles), strict=True)
 
 
 def train_wordpiece(

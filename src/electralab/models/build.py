@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 
 import torch
-from transformers import ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
+from transformers import (
+    ElectraConfig,
+    ElectraForMaskedLM,
+    ElectraForPreTraining,
+    PreTrainedModel,
+)
 
 from electralab.errors import UserError, one_line
 from electralab.models.loading import load_electra
@@ -145,14 +150,14 @@ def check_fit(generator: ElectraConfig, discriminator: ElectraConfig) -> None:
         )
 
 
-def set_attention(pair: RtdPair, name: str) -> None:
+def set_attention(model: PreTrainedModel, name: str) -> None:
     """Chooses the implementation of attention.
 
     Raises:
         UserError: It is not there on this machine.
     """
     try:
-        pair.set_attn_implementation(name)
+        model.set_attn_implementation(name)
     except (ImportError, ValueError, RuntimeError) as error:
         raise UserError(
             f"`model.attention` must be one that this machine has, but {name} cannot be used: "

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, ElectraForMaskedLM
+from transformers import (
+    AutoConfig,
+    BertModel,
+    ElectraForMaskedLM,
+    ElectraForPreTraining,
+    PretrainedConfig,
+)
 
 from electralab.errors import UserError, one_line
+from electralab.models.conversion import as_electra
 from electralab.models.rtd import RtdPair, RtdPairConfig
 
 log = logging.getLogger(__name__)
+
+# Heads of another task may stay behind in a checkpoint; a layer of it may not.
+_LAYER = re.compile(r"(^|\.)(layers?|h|block|albert_layer_groups|encoder_layers)\.\d+\.")
 
 
 def is_pair(folder: str | Path) -> bool:
@@ -27,10 +39,30 @@ def is_pair(folder: str | Path) -> bool:
         return False
 
 
+def load_config(name_or_path: str, *, key: str, revision: str | None) -> PretrainedConfig:
+    """Loads the configuration of a checkpoint.
+
+    Args:
+        name_or_path: Hub name or folder.
+        key: The configuration key to name when it fails.
+        revision: Commit, tag or branch on the hub.
+
+    Raises:
+        UserError: There is none, or it cannot be read.
+    """
+    try:
+        return AutoConfig.from_pretrained(name_or_path, revision=revision, trust_remote_code=False)
+    except Exception as error:  # the loaders raise nearly anything on a damaged folder
+        raise UserError(
+            f"`{key}` must be a hub name or a folder with a config.json, but {name_or_path!r} "
+            f"cannot be loaded: {one_line(error)}."
+        ) from error
+
+
 def load_electra(
     cls: type, name_or_path: str, *, key: str, revision: str | None = None, **overrides: Any
 ) -> Any:
-    """Loads one ELECTRA network in float32.
+    """Loads one ELECTRA network in float32; a BERT can become a discriminator.
 
     Args:
         cls: `ElectraForPreTraining` or `ElectraForMaskedLM`.
@@ -46,31 +78,31 @@ def load_electra(
     if is_pair(name_or_path):
         pair = load_whole_pair(name_or_path, **overrides)
         return pair.generator if cls is ElectraForMaskedLM else pair.discriminator
-    try:
-        config = AutoConfig.from_pretrained(
-            name_or_path, revision=revision, trust_remote_code=False
-        )
-    except Exception as error:  # the loaders raise nearly anything on a damaged folder
+    config = load_config(name_or_path, key=key, revision=revision)
+    convertible = cls is ElectraForPreTraining
+    if config.model_type != "electra" and not (convertible and config.model_type == "bert"):
         raise UserError(
-            f"`{key}` must be a hub name or a folder with a config.json, but {name_or_path!r} "
-            f"cannot be loaded: {one_line(error)}."
-        ) from error
-    if config.model_type != "electra":
-        raise UserError(
-            f"`{key}` must be an ELECTRA, but {name_or_path!r} is a {config.model_type!r} instead."
+            f"`{key}` must be an ELECTRA{' or a BERT' if convertible else ''}, but "
+            f"{name_or_path!r} is a {config.model_type!r} instead."
         )
     for name, value in overrides.items():
         setattr(config, name, value)
-    refusal = (
-        f"`{key}` must hold weights in safetensors that fit its config.json, but "
-        f"{name_or_path!r} does not"
-    )
-    model, fresh = _load(cls, name_or_path, config=config, revision=revision, refusal=refusal)
-    if lost := [name for name in fresh if name.startswith("electra.")]:
-        raise UserError(f"{refusal}: it lacks {len(lost)} tensors, {lost[0]} the first of them.")
-    if fresh:
-        log.warning("%s has no %s; it starts from random numbers.", name_or_path, ", ".join(fresh))
-    return model
+    refusal = weights_refusal(key, name_or_path)
+    source = {"revision": revision, "refusal": refusal}
+    if config.model_type == "bert":
+        bert = load_weights(
+            BertModel, name_or_path, config=config, add_pooling_layer=False, **source
+        ).whole(refusal)
+        config, state = as_electra(bert)
+        loaded = load_weights(cls, None, config=config, refusal=refusal, state_dict=state)
+    else:
+        loaded = load_weights(cls, name_or_path, config=config, **source)
+    loaded.check_shapes(refusal)
+    if lost := [name for name in loaded.missing if name.startswith("electra.")]:
+        raise UserError(lacks(refusal, lost))
+    if loaded.missing:
+        say_fresh(name_or_path, loaded.missing)
+    return loaded.model
 
 
 def load_whole_pair(folder: str | Path, **overrides: Any) -> RtdPair:
@@ -92,34 +124,104 @@ def load_whole_pair(folder: str | Path, **overrides: Any) -> RtdPair:
         for name, value in overrides.items():
             if value is not None:
                 setattr(part, name, value)
-    pair, fresh = _load(RtdPair, folder, config=config, refusal=refusal)
-    if fresh:
-        raise UserError(f"{refusal}: it lacks {len(fresh)} tensors, {fresh[0]} the first of them.")
-    return pair
+    return load_weights(RtdPair, folder, config=config, refusal=refusal).whole(refusal)
 
 
-def _load(
-    cls: type, source: str | Path, *, config: Any, refusal: str, revision: str | None = None
-) -> tuple[Any, list[str]]:
-    """Returns a model, and the names of its tensors that the weights do not hold."""
+@dataclass(frozen=True)
+class Loaded:
+    """What came of loading weights.
+
+    Args:
+        model: The model, in float32.
+        missing: Its tensors that the weights do not hold, sorted; they are random numbers.
+        mismatched: Name, shape in the weights and shape by the configuration, of those that
+            differ; they are random numbers as well.
+    """
+
+    model: Any
+    missing: list[str]
+    mismatched: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
+
+    def check_shapes(self, refusal: str) -> None:
+        """Refuses weights of other shapes than the configuration says.
+
+        Raises:
+            UserError: With the first tensor that differs.
+        """
+        for name, found, wanted in self.mismatched[:1]:
+            raise UserError(
+                f"{refusal}: {name} has the shape {list(found)}, and {list(wanted)} by its "
+                "config.json."
+            )
+
+    def whole(self, refusal: str) -> Any:
+        """Returns the model, every tensor of which must have been loaded.
+
+        Raises:
+            UserError: One is missing or has another shape.
+        """
+        self.check_shapes(refusal)
+        if self.missing:
+            raise UserError(lacks(refusal, self.missing))
+        return self.model
+
+
+def load_weights(
+    cls: type, source: str | Path | None, *, config: PretrainedConfig, refusal: str, **options: Any
+) -> Loaded:
+    """Loads weights in float32 from safetensors; what they lack is drawn at random.
+
+    Args:
+        cls: Class of the model.
+        source: Hub name or folder; none: ``state_dict`` is among the options.
+        config: Configuration of the model.
+        refusal: How a message begins if they cannot be loaded.
+        options: Of `from_pretrained`.
+
+    Raises:
+        UserError: They cannot be read, or have layers that the configuration does not know.
+    """
     try:
         model, info = cls.from_pretrained(
             source,
             config=config,
-            revision=revision,
             dtype=torch.float32,
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # Transformers would refuse without naming a tensor
             output_loading_info=True,
+            **options,
         )
-    except Exception as error:
+    except Exception as error:  # the loaders raise nearly anything on a damaged folder
         raise UserError(f"{refusal}: {one_line(error)}.") from error
-    if info["mismatched_keys"]:
-        name, found, wanted = min(info["mismatched_keys"])
-        raise UserError(
-            f"{refusal}: {name} has the shape {list(found)}, and {list(wanted)} by its config.json."
-        )
-    # Heads of another task may stay behind; a layer or projection may not.
-    if left := sorted(name for name in info["unexpected_keys"] if "encoder.layer." in name):
+    if source is None:
+        model.config.name_or_path = ""  # which would be the word None
+    if left := sorted(name for name in info["unexpected_keys"] if _LAYER.search(name)):
         raise UserError(f"{refusal}: it has {left[0]}, and by its config.json none.")
-    return model, sorted(info["missing_keys"])
+    mismatched = sorted(
+        (name, tuple(found), tuple(wanted)) for name, found, wanted in info["mismatched_keys"]
+    )
+    return Loaded(model, sorted(info["missing_keys"]), mismatched)
+
+
+def weights_refusal(key: str, name_or_path: str) -> str:
+    """Returns how a message about the weights of a checkpoint begins."""
+    return (
+        f"`{key}` must hold weights in safetensors that fit its config.json, but "
+        f"{name_or_path!r} does not"
+    )
+
+
+def lacks(refusal: str, names: list[str]) -> str:
+    """Returns the message about tensors that are missing."""
+    return f"{refusal}: it lacks {len(names)} tensors, {names[0]} the first of them."
+
+
+def say_fresh(name_or_path: str, names: list[str]) -> None:
+    """Warns of tensors that start from random numbers."""
+    heads = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+    log.warning(
+        "%s lacks the head %s: %d tensors start from random numbers.",
+        name_or_path,
+        heads,
+        len(names),
+    )

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from electralab.models.random import random_bits, uniform
+from electralab.models.padded import PaddedRows
+from electralab.models.random import uniform
 
 # Purposes of the streams of random numbers: equal seeds must not give equal numbers.
-POSITIONS, REPLACE, SAMPLE, PROBE = range(4)
+POSITIONS, REPLACE, SAMPLE, PROBE, TIE = range(5)
 
 
 def chosen_count(maskable: np.ndarray | int, mask_prob: float) -> np.ndarray:
@@ -97,30 +98,17 @@ class MaskingCollator:
             ``chosen`` and ``uniforms`` of shape ``(batch, K)``; ``attention_mask`` where there are
             pads; with a probe also ``probe_ids`` and ``maskable`` of shape ``(batch, seq_len)``.
         """
-        rows = [np.asarray(example["input_ids"], dtype=np.int64) for example in examples]
-        lengths = np.array([len(row) for row in rows])
-        input_ids = np.full((len(rows), lengths.max()), self.pad_id, dtype=np.int64)
-        column = np.arange(input_ids.shape[1])
-        if self.padding_side == "left":
-            real = column[None, :] >= input_ids.shape[1] - lengths[:, None]
-        else:
-            real = column[None, :] < lengths[:, None]
-        input_ids[real] = np.concatenate(rows)
-
-        epoch = np.array([example["epoch"] for example in examples])
-        index = np.array([example["index"] for example in examples])
-        maskable = real & ~np.isin(input_ids, self.special_ids)
-        # Keys by place in the text, not in the padded row: padding must not change a mask.
-        keys = np.zeros(input_ids.shape, dtype=np.uint64)
-        drawn = random_bits(POSITIONS, self.seed, epoch, index, size=int(lengths.max()))
-        keys[real] = drawn[column[None, : drawn.shape[1]] < lengths[:, None]]
+        rows = PaddedRows.of(examples, pad_id=self.pad_id, padding_side=self.padding_side)
+        input_ids, epoch, index = rows.input_ids, rows.epoch, rows.index
+        maskable = rows.real & ~np.isin(input_ids, self.special_ids)
+        keys = rows.keys(POSITIONS, self.seed)
         positions, chosen = choose_positions(
             maskable, mask_prob=self.mask_prob, width=self.width, keys=keys
         )
         replaced = chosen & (
             uniform(REPLACE, self.seed, epoch, index, size=positions.shape[1]) < self.replace_prob
         )
-        row = np.arange(len(rows))[:, None]
+        row = np.arange(len(input_ids))[:, None]
         masked_ids = input_ids.copy()
         masked_ids[row, positions] = np.where(replaced, self.mask_id, input_ids[row, positions])
         batch = {
@@ -130,8 +118,8 @@ class MaskingCollator:
             "chosen": chosen,
             "uniforms": uniform(SAMPLE, self.seed, epoch, index, size=positions.shape[1]),
         }
-        if not real.all():
-            batch["attention_mask"] = real.astype(np.int64)
+        if not rows.real.all():
+            batch["attention_mask"] = rows.real.astype(np.int64)
         if self.probe is not None:
             draws = uniform(PROBE, self.seed, epoch, index, size=positions.shape[1])
             tokens = np.searchsorted(self.probe, draws.astype(np.float64), side="right")

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from electralab.errors import UserError, one_line
 
+_MASKING = ("mask_token", "pad_token", "cls_token", "sep_token")
+_NEEDS = {
+    "rtd": _MASKING,
+    "mlm": _MASKING,
+    "classification": ("pad_token",),
+    "translation": ("pad_token", "eos_token"),
+}
+_OWNERS = {False: "an ELECTRA or BERT", True: "a Marian, T5 or mBART"}
+
+
+def needs_of(task: str) -> tuple[str, ...]:
+    """Returns the special tokens that a task cannot do without.
+
+    Args:
+        task: Name of the task.
+    """
+    return _NEEDS[task]
+
 
 def load_tokenizer(
-    name_or_path: str, *, key: str = "model.tokenizer", revision: str | None = None
+    name_or_path: str,
+    *,
+    key: str = "model.tokenizer",
+    revision: str | None = None,
+    needs: Iterable[str] = _MASKING,
+    slow: bool = False,
 ) -> PreTrainedTokenizerBase:
     """Loads a tokenizer of the hub or of a folder, without running code that comes with it.
 
@@ -16,9 +41,11 @@ def load_tokenizer(
         name_or_path: Hub name or folder.
         key: The configuration key to name when it fails.
         revision: Commit, tag or branch on the hub.
+        needs: Special tokens that it must have, as of `needs_of`.
+        slow: Whether one without a ``tokenizer.json`` will do, such as a Marian's.
 
     Raises:
-        UserError: It cannot be loaded, or lacks a token that masking needs.
+        UserError: It cannot be loaded, or lacks what is needed.
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(
@@ -29,13 +56,14 @@ def load_tokenizer(
             f"`{key}` must be a hub name or a folder with a tokenizer, but {name_or_path!r} cannot "
             f"be loaded: {one_line(error)}."
         ) from error
-    for token in ("mask_token", "pad_token", "cls_token", "sep_token"):
+    for token in needs:
         if getattr(tokenizer, token) is None:
+            article = "an" if token.startswith("e") else "a"
             raise UserError(
-                f"`{key}` must have a {token}, but {name_or_path!r} has none; choose the tokenizer "
-                "of an ELECTRA or BERT, or model.tokenizer=train."
+                f"`{key}` must have {article} {token}, but {name_or_path!r} has none; choose the "
+                f"tokenizer of {_OWNERS[slow]}, or model.tokenizer=train."
             )
-    if not tokenizer.is_fast:
+    if not tokenizer.is_fast and not slow:
         raise UserError(
             f"`{key}` must be a fast tokenizer (with a tokenizer.json), but {name_or_path!r} is a "
             "slow one."

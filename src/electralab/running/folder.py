@@ -14,7 +14,7 @@ import yaml
 from electralab.tracking.redaction import mask_value
 
 CONFIG, OVERRIDES, LOG = "config.yaml", "overrides.yaml", "run.log"
-IDENTITY, SUMMARY = "run.json", "summary.json"
+IDENTITY, SUMMARY, BASELINE = "run.json", "summary.json", "baseline.json"
 CHECKPOINTS, MODEL = "checkpoints", "model"
 CACHE = "cache"  # of an output folder, beside its runs
 

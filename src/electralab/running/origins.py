@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from electralab.checking.local_models import LocalModel
+from electralab.checking.model_checks import PART
 from electralab.errors import UserError
 from electralab.running import folder as files
 from electralab.running.resuming import find_resumed
@@ -27,7 +28,7 @@ class Origins:
 
     Attributes:
         model: Hub name or folder of the model; none: from scratch.
-        generator: Hub name or folder of the generator.
+        generator: Hub name or folder of the generator, which only `rtd` has.
         tokenizer_path: Hub name or folder of the tokenizer; none: to be trained.
         resumed: The run to go on with.
         parents: Ids of the runs that this one starts from.
@@ -39,24 +40,37 @@ class Origins:
     resumed: RunRecord | None
     parents: tuple[str, ...]
 
-    def tokenizer(self, model: ModelConfig) -> PreTrainedTokenizerBase | TrainTokenizer:
+    def tokenizer(
+        self, model: ModelConfig, *, task: str
+    ) -> PreTrainedTokenizerBase | TrainTokenizer:
         """Returns the tokenizer, or the order to train one.
 
+        Args:
+            model: The keys of `model`.
+            task: Name of the task, which says what a tokenizer must have.
+
         Raises:
-            UserError: It cannot be loaded, or the model reads other ids.
+            UserError: It cannot be loaded, lacks what is needed, or the model reads other ids.
         """
+        translation = task == "translation"
         if self.tokenizer_path is None:
             from electralab.data.prepare import TrainTokenizer
 
-            return TrainTokenizer(vocab_size=model.vocab_size, lowercase=model.lowercase)
-        from electralab.models.tokenizers import check_vocabularies, load_tokenizer
-
-        if model.tokenizer != "auto":
-            found = load_tokenizer(self.tokenizer_path)
-        else:
-            found = load_tokenizer(
-                self.tokenizer_path, key="model.name_or_path", revision=model.revision
+            return TrainTokenizer(
+                vocab_size=model.vocab_size,
+                lowercase=model.lowercase,
+                kind="bpe" if translation else "wordpiece",
             )
+        from electralab.models.tokenizers import check_vocabularies, load_tokenizer, needs_of
+
+        auto = model.tokenizer == "auto"
+        found = load_tokenizer(
+            self.tokenizer_path,
+            key="model.name_or_path" if auto else "model.tokenizer",
+            revision=model.revision if auto else None,
+            needs=needs_of(task),
+            slow=translation,
+        )
         check_vocabularies(
             found, model=self.model, generator=self.generator, revision=model.revision
         )
@@ -88,10 +102,11 @@ def find_origins(config: Config, *, store: Store, output_dir: Path) -> Origins:
         parents.append(record.run_id)
         return str(record.folder / files.MODEL)
 
-    model = resolve(config.model.name_or_path, "discriminator", "model.name_or_path")
-    generator = resolve(
-        config.model.generator.name_or_path, "generator", "model.generator.name_or_path"
-    )
+    part = PART.get(config.task.name, "discriminator")
+    model = resolve(config.model.name_or_path, part, "model.name_or_path")
+    # A model's file may name the other half of its pair, which the other tasks have no use for.
+    named = config.model.generator.name_or_path if config.task.name == "rtd" else None
+    generator = resolve(named, "generator", "model.generator.name_or_path")
     tokenizer = config.model.tokenizer
     if tokenizer == "train":
         tokenizer_path = None

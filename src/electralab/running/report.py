@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import shlex
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from electralab.checking.signature import signature
-from electralab.config import Config
+from electralab.config import Chain, Config
+from electralab.running import data_report
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
     from electralab.data.prepare import Prepared
-    from electralab.models.rtd import RtdPair
-    from electralab.tasks.rtd import ReplacedTokenDetection
+    from electralab.tasks.base import Task
     from electralab.tracking.run import TrackedRun
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ TIMING_METRICS = frozenset(
 )
 
 
+# What to sweep next, by task; the others repeat the run with other seeds.
+SWEEPS = {"rtd": ("task.disc_weight=10,25,50", "seed=0,1")}
+
+
 def say(*lines: str) -> None:
     """Prints lines for a person to standard error, where the progress bar is, and logs them."""
     print(*lines, sep="\n", file=sys.stderr, flush=True)
@@ -43,36 +48,8 @@ def say(*lines: str) -> None:
 
 
 def show_data(data: Prepared) -> None:
-    """Prints what the data came to."""
-    report = data.report
-    dropped = ", ".join(
-        f"{count:,} {reason}" for reason, count in report["dropped"].items() if count
-    )
-    say(
-        f"data   {report['documents']['read']:,} documents"
-        + (f" (dropped: {dropped})" if dropped else "")
-        + (", from the cache" if data.from_cache else ""),
-        *(
-            f"       {name:<10} {report['documents'][name]:>10,} documents "
-            f"{report['tokens'][name]:>12,} tokens {count:>9,} rows"
-            for name, count in report["blocks"].items()
-        ),
-    )
-
-
-def show_model(model: RtdPair) -> None:
-    """Prints the sizes of the pair."""
-
-    def millions(module: Any) -> str:
-        return f"{sum(parameter.numel() for parameter in module.parameters()) / 1e6:.1f} M"
-
-    disc, gen = model.config.discriminator, model.config.generator
-    say(
-        f"model  discriminator {disc.num_hidden_layers} x {disc.hidden_size} "
-        f"({millions(model.discriminator)}), generator {gen.num_hidden_layers} x {gen.hidden_size} "
-        f"({millions(model.generator)}), together {millions(model)} parameters, vocabulary "
-        f"{disc.vocab_size:,}"
-    )
+    """Prints what the data came to, and what in it should make one think."""
+    say(*data_report.lines(data))
 
 
 def summarise(
@@ -97,70 +74,84 @@ def summarise(
     Returns:
         The summary.
     """
+    # Of token blocks alone.
+    entropy = {"unigram_entropy": data.unigram_entropy} if len(data.unigram) else {}
     summary = {
         "run_id": run.run_id,
         "status": "FINISHED",
         "task": config.task.name,
         "signature": signature(config),
         "metrics": {name: value for name, value in metrics.items() if math.isfinite(value)},
-        "baseline_metrics": {},
+        "baseline_metrics": baseline(folder),
         "model_dir": str(folder / files.MODEL),
         "data_fingerprint": data.fingerprint,
-        "unigram_entropy": data.unigram_entropy,
+        **entropy,
         "seconds": round(time.time() - started, 3),
         "folder": str(folder),
     }
-    run.set_tags({"unigram_entropy": data.unigram_entropy, "seconds": summary["seconds"]})
+    run.set_tags({**entropy, "seconds": summary["seconds"]})
     files.write_json(folder / files.SUMMARY, summary)
     run.log_artifact(folder / files.SUMMARY)
     return summary
 
 
+def baseline(folder: Path) -> dict[str, float]:
+    """Returns what was measured before the training; empty if nothing was."""
+    try:
+        return json.loads((folder / files.BASELINE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
 def show_summary(
-    summary: dict[str, Any], *, task: ReplacedTokenDetection, config: Config, folder: Path
+    summary: dict[str, Any],
+    *,
+    task: Task,
+    config: Config,
+    data: Prepared,
+    folder: Path,
+    alone: bool = True,
 ) -> None:
-    """Prints the results and the commands to type next."""
-    highlights = task.highlights(summary["metrics"], unigram_entropy=summary["unigram_entropy"])
+    """Prints the results and, of a run that is no part of a chain, the commands to type next."""
+    before = summary["baseline_metrics"]
+    highlights = task.highlights(summary["metrics"], baseline=before, data=data)
+    typed = next_commands(config, folder, texts=task.examples(data)) if alone else []
     say(
         "",
         f"done in {summary['seconds']:.0f} s",
-        *(f"  {line}" for line in highlights),
-        f"  run folder     {shlex.quote(_short(folder))}",
+        *(f"  {line}".rstrip() for line in highlights),
+        f"  run folder     {shlex.quote(short(folder))}",
         f"  run id         {summary['run_id']}",
-        "",
-        "next",
-        *(f"  {line}" for line in next_commands(config, folder)),
+        *(["", "next"] if typed else []),
+        *(f"  {line}" for line in typed),
     )
 
 
-def next_commands(config: Config, folder: Path) -> list[str]:
+def next_commands(config: Config, folder: Path, *, texts: list[str]) -> list[str]:
     """Returns what to type after a run, as it works for this very run.
 
     Args:
         config: Its configuration.
         folder: Its folder, which says how it was started.
+        texts: To try `predict` on.
     """
-    place = shlex.quote(_short(folder))
-    lines = [] if config.tracking.mode == "off" else [_words("electralab ui", _store(config))]
-    lines += [
-        f"electralab predict {place} {shlex.quote(text)}"
-        for text in (
-            "returns the absolute path of the current [MASK]",
-            "returns the absolute banana of the current directory",
-        )
-    ]
+    place = shlex.quote(short(folder))
+    tracked = config.tracking.mode != "off"
+    lines = [command_line("electralab ui", store_words(config))] if tracked else []
+    lines += [f"electralab predict {place} {shlex.quote(text)}" for text in texts]
     typed = yaml.safe_load((folder / files.OVERRIDES).read_text(encoding="utf-8")) or []
-    own = ("name", "seed", "task.disc_weight", "resume")
+    sweep = SWEEPS.get(config.task.name, ("seed=0,1,2",))
+    own = ("name", "resume", *(word.partition("=")[0] for word in sweep))
     kept = [word for word in typed if word.lstrip("+").partition("=")[0] not in own]
-    swept = [*kept, f"name={config.name}-sweep", "task.disc_weight=10,25,50", "seed=0,1"]
+    swept = [*kept, f"name={config.name}-sweep", *sweep]
     return [
         *lines,
         f"electralab export {place} {shlex.quote(f'{config.name}-export')}",
-        _words("electralab -m", swept),
+        command_line("electralab -m", swept),
     ]
 
 
-def _store(config: Config) -> list[str]:
+def store_words(config: Config | Chain) -> list[str]:
     """Returns the words that make a verb look where this run was recorded."""
     tracking = config.tracking
     if tracking.mode == "server":
@@ -168,11 +159,12 @@ def _store(config: Config) -> list[str]:
     return [] if config.output_dir == "outputs" else [f"output_dir={config.output_dir}"]
 
 
-def _words(command: str, words: list[str]) -> str:
+def command_line(command: str, words: list[str]) -> str:
+    """Returns a command as one would type it."""
     return " ".join([command, *map(shlex.quote, words)])
 
 
-def _short(folder: Path) -> str:
+def short(folder: Path) -> str:
     """Returns a path relative to here if it lies below."""
     try:
         return str(folder.relative_to(Path.cwd()))

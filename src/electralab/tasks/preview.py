@@ -1,4 +1,4 @@
-"""Held-out sentences as the pair sees them: masked, filled in, doubted."""
+"""Held-out sentences as a model sees them, shown on the way."""
 
 from __future__ import annotations
 
@@ -9,27 +9,25 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
-from electralab.models.masking import MaskingCollator
-from electralab.models.rtd import RtdPair
+from electralab.models.words import piece_texts, word_mark
 
 _SHORTEST, _LONGEST = 10, 32  # tokens of a sentence that fits a screen
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preview:
-    """One sentence on its way through the pair; `doubted` names tokens with their probability."""
+    """One sentence on its way through a model."""
 
     step: int
     original: str
     masked: str
     filled_in: str
-    doubted: str
 
 
 def held_out_sentences(
@@ -57,67 +55,51 @@ def held_out_sentences(
     return found
 
 
-def join_pieces(pieces: Sequence[str], marked: Sequence[bool]) -> str:
-    """Joins WordPieces to a line, with [brackets] around those that are marked."""
-    line = ""
-    for piece, mark in zip(pieces, marked, strict=True):
-        glued = piece.startswith("##")
-        piece = piece[2:] if glued else piece
-        line += ("" if glued or not line else " ") + (f"[{piece}]" if mark else piece)
-    return line
+def as_examples(sentences: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    """Returns sentences as a collator takes them."""
+    return [{"input_ids": ids, "epoch": 0, "index": i} for i, ids in enumerate(sentences)]
 
 
-@torch.no_grad()
-def preview(
-    model: RtdPair,
-    *,
-    tokenizer: PreTrainedTokenizerBase,
-    collate: MaskingCollator,
-    sentences: Sequence[np.ndarray],
-    step: int,
-    doubts: int = 5,
-) -> list[Preview]:
-    """Runs sentences through the pair.
+class Reader:
+    """Turns the rows of a batch back into lines to read.
 
     Args:
-        model: The pair; its mode is left as it was.
         tokenizer: Names the tokens.
-        collate: The collator of evaluation.
-        sentences: Token ids with special ones, each of shape ``(seq_len,)``.
-        step: The optimiser step, for the record.
-        doubts: Tokens named in `doubted`, the likeliest replacements first.
+        padding_side: Of the collator.
     """
-    examples = [{"input_ids": ids, "epoch": 0, "index": i} for i, ids in enumerate(sentences)]
-    batch = {name: value.to(model.device) for name, value in collate(examples).items()}
-    batch.pop("probe_ids", None)
-    training = model.training
-    model.eval()
-    out = model(**batch)
-    model.train(training)
-    shown = []
-    for row, ids in enumerate(sentences):
-        keep = slice(1, len(ids) - 1)
-        place = slice(-len(ids), None) if collate.padding_side == "left" else slice(0, len(ids))
-        chosen = torch.zeros_like(batch["input_ids"][row], dtype=torch.bool)
-        chosen[batch["positions"][row][batch["chosen"][row]]] = True
-        chosen = chosen[place][keep].tolist()
-        columns = [
-            tokenizer.convert_ids_to_tokens(matrix[row][place][keep].tolist())
-            for matrix in (batch["input_ids"], batch["masked_ids"], out.corrupted_ids)
-        ]
-        probability = out.disc_logits[row][place][keep].sigmoid()
-        order = probability.argsort(descending=True)[:doubts].tolist()
-        plain = [False] * len(chosen)
-        shown.append(
-            Preview(
-                step=step,
-                original=join_pieces(columns[0], plain),
-                masked=join_pieces(columns[1], plain),
-                filled_in=join_pieces(columns[2], chosen),
-                doubted=", ".join(f"{columns[2][i]} {probability[i]:.2f}" for i in order),
-            )
-        )
-    return shown
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, *, padding_side: str) -> None:
+        self.tokenizer = tokenizer
+        self.mark = word_mark(tokenizer)
+        self.padding_side = padding_side
+
+    def inside(self, row: Tensor, length: int) -> Tensor:
+        """Cuts pads, [CLS] and [SEP] off a row; ``length`` counts the latter two."""
+        row = row[-length:] if self.padding_side == "left" else row[:length]
+        return row[1:-1]
+
+    def texts(self, ids: Tensor) -> list[str]:
+        """Returns the tokens one by one."""
+        return [text for text, _ in piece_texts(self.tokenizer, ids.tolist(), mark=self.mark)]
+
+    def line(self, ids: Tensor, marked: Tensor | None = None) -> str:
+        """Joins tokens, with [brackets] around those that are marked."""
+        pieces = piece_texts(self.tokenizer, ids.tolist(), mark=self.mark)
+        marks = [False] * len(pieces) if marked is None else marked.tolist()
+        return join_pieces(pieces, marks)
+
+
+def join_pieces(pieces: Sequence[tuple[str, bool]], marked: Sequence[bool]) -> str:
+    """Joins pieces to a line, with [brackets] around those that are marked.
+
+    Args:
+        pieces: Each with whether it continues the word before it.
+        marked: One a piece.
+    """
+    line = ""
+    for (piece, glued), mark in zip(pieces, marked, strict=True):
+        line += ("" if glued or not line else " ") + (f"[{piece}]" if mark else piece)
+    return line
 
 
 def show(previews: Sequence[Preview], *, console: Console | None = None) -> None:
@@ -125,13 +107,9 @@ def show(previews: Sequence[Preview], *, console: Console | None = None) -> None
     console = console or Console(stderr=True, highlight=False)
     for item in previews:
         lines = Table.grid(padding=(0, 2, 0, 1))  # long sentences wrap beside their label
-        for label, text in (
-            ("original", item.original),
-            ("masked", item.masked),
-            ("filled in", item.filled_in),
-            ("doubted", item.doubted),
-        ):
-            lines.add_row(Text(label, style="dim"), Text(text))
+        for name, text in asdict(item).items():
+            if name != "step":
+                lines.add_row(Text(name.replace("_", " "), style="dim"), Text(text))
         console.print(lines, Text(""))
 
 
@@ -140,7 +118,7 @@ class PreviewCallback(TrainerCallback):
 
     Args:
         every: Steps between two previews.
-        make: Gives the previews of a step.
+        make: Gives the previews of a step; the model's mode must stay as it was.
         skip_time: Told the seconds that showing took.
     """
 
@@ -148,7 +126,7 @@ class PreviewCallback(TrainerCallback):
         self,
         *,
         every: int,
-        make: Callable[[RtdPair, int], list[Preview]],
+        make: Callable[[Any, int], Sequence[Preview]],
         skip_time: Callable[[float], None] | None = None,
     ) -> None:
         self.every = every

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import EvalPrediction, PreTrainedTokenizerBase
+from transformers import EvalPrediction
 
-from electralab.config import ModelConfig, RtdConfig
+from electralab.config import ModelConfig
+from electralab.data.prepare import Prepared
 from electralab.errors import RunFailure, UserError
 from electralab.models.build import (
     DROPOUT,
@@ -23,8 +22,11 @@ from electralab.models.loading import is_pair, load_whole_pair
 from electralab.models.masking import MaskingCollator
 from electralab.models.rtd import RtdOutput, RtdPair, RtdPairConfig
 from electralab.models.statistics import RtdStatistics
+from electralab.task_config import RtdConfig
 from electralab.tasks.auc import row_bootstrap_auc
-from electralab.tasks.preview import PreviewCallback, held_out_sentences, preview
+from electralab.tasks.base import Built, Task, millions
+from electralab.tasks.preview import PreviewCallback, held_out_sentences
+from electralab.tasks.preview_rtd import preview
 
 # Outside the seeds a run can have: evaluation is the same in every run and never a training mask.
 EVAL_SEED = 2**40
@@ -32,39 +34,23 @@ EVAL_REPLACE_PROB = 0.85
 _SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
 
-class ReplacedTokenDetection:
-    """The task `rtd`.
-
-    Args:
-        config: The keys of `task`.
-    """
+class ReplacedTokenDetection(Task[RtdConfig]):
+    """The task `rtd`."""
 
     name = "rtd"
     tokens = RtdStatistics.names.index("real")
-    window_metrics = staticmethod(RtdStatistics.metrics)
-
-    def __init__(self, *, config: RtdConfig) -> None:
-        self.config = config
 
     def build_model(
         self,
         *,
         model: ModelConfig,
-        tokenizer: PreTrainedTokenizerBase,
+        data: Prepared,
         name_or_path: str | None,
         generator: str | None,
-    ) -> RtdPair:
-        """Builds the pair from scratch or from checkpoints.
-
-        Args:
-            model: The keys of `model`.
-            tokenizer: The tokenizer whose ids the pair reads.
-            name_or_path: Hub name or folder of the discriminator or of a whole pair.
-            generator: Hub name or folder of the generator.
-
-        Raises:
-            UserError: A checkpoint cannot be loaded, or the three do not fit together.
-        """
+    ) -> Built:
+        """Builds the pair; `name_or_path` is a discriminator or a whole pair."""
+        tokenizer = data.tokenizer
+        able = False
         sizes = {name: getattr(model.generator, name) for name in _SIZES}
         if name_or_path is None:
             disc = electra_config(
@@ -87,6 +73,7 @@ class ReplacedTokenDetection:
         elif is_pair(name_or_path) and generator is None and model.share_embeddings is None:
             dropout = dict.fromkeys(DROPOUT, model.dropout)
             pair = load_whole_pair(name_or_path, **dropout)
+            able = True
         else:
             own = name_or_path if is_pair(name_or_path) else None
             pair = load_pair(
@@ -97,6 +84,7 @@ class ReplacedTokenDetection:
                 share_embeddings=model.share_embeddings,
                 dropout=model.dropout,
             )
+            able = generator is not None or own is not None
         if len(tokenizer) > (known := pair.config.discriminator.vocab_size):
             raise UserError(
                 f"`model.tokenizer` must have at most the model's {known} pieces, but has "
@@ -107,26 +95,13 @@ class ReplacedTokenDetection:
         pair.config.gen_weight = self.config.gen_weight
         pair.config.disc_weight = self.config.disc_weight
         pair.config.sampling_temperature = self.config.temperature
-        return pair
+        return Built(pair, able)
 
-    def collators(
-        self,
-        *,
-        tokenizer: PreTrainedTokenizerBase,
-        max_length: int,
-        seed: int,
-        unigram: np.ndarray,
-    ) -> tuple[MaskingCollator, MaskingCollator]:
-        """Returns the collators of training and of evaluation.
-
-        Args:
-            tokenizer: Gives the ids of pads, the mask and the special tokens.
-            max_length: Longest example, in tokens.
-            seed: Seed of the training masks.
-            unigram: Token probabilities of the corpus, of shape ``(vocab_size,)``.
-        """
+    def collators(self, *, data: Prepared, seed: int) -> tuple[MaskingCollator, MaskingCollator]:
+        """Returns collators that mask; that of evaluation alike in every run."""
+        tokenizer = data.tokenizer
         common = {
-            "max_length": max_length,
+            "max_length": self.data.max_length,
             "pad_id": tokenizer.pad_token_id,
             "mask_id": tokenizer.mask_token_id,
             "special_ids": tuple(tokenizer.all_special_ids),
@@ -142,13 +117,12 @@ class ReplacedTokenDetection:
             seed=EVAL_SEED,
             mask_prob=self.config.eval_mask_prob,
             replace_prob=EVAL_REPLACE_PROB,
-            probe=np.cumsum(unigram),
+            probe=np.cumsum(data.unigram),
             **common,
         )
         return train, evaluation
 
-    @staticmethod
-    def count_items(batch: dict[str, Tensor]) -> Tensor:
+    def count_items(self, batch: dict[str, Tensor]) -> Tensor:
         """Counts chosen positions and real tokens, of shape ``(2,)``."""
         mask = batch.get("attention_mask")
         chosen = batch["chosen"].sum()
@@ -156,11 +130,19 @@ class ReplacedTokenDetection:
         everything = torch.full_like(chosen, batch["input_ids"].numel())
         return torch.stack([chosen, everything if mask is None else mask.sum()])
 
-    @staticmethod
-    def prediction(
-        outputs: RtdOutput, inputs: dict[str, Tensor]
+    def step(self, model: RtdPair, batch: dict[str, Tensor], totals: Tensor | None) -> RtdOutput:
+        """Runs the pair, which computes its losses itself."""
+        return model(**batch, totals=totals)
+
+    def window_metrics(self, sums: list[float]) -> dict[str, float]:
+        """Turns the sums of a logging window into metrics."""
+        return RtdStatistics.metrics(sums)
+
+    def predict(
+        self, model: RtdPair, batch: dict[str, Tensor], *, split: str
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Picks what the evaluation metrics need; labels are −100 where nothing counts."""
+        outputs, inputs = model(**batch), batch
 
         def labels(truth: Tensor, counts: Tensor) -> Tensor:
             return torch.where(counts, truth.to(torch.int8), -100)
@@ -219,13 +201,11 @@ class ReplacedTokenDetection:
             "probe_auc_high": fixed.high,
         }
 
-    def previews(self, *, data: Any, max_length: int) -> PreviewCallback | None:
+    def previews(self, data: Prepared) -> PreviewCallback | None:
         """Returns the callback that shows held-out sentences, if previews are asked for."""
         if self.config.preview_steps is None or data.validation is None:
             return None
-        _, collate = self.collators(
-            tokenizer=data.tokenizer, max_length=max_length, seed=0, unigram=data.unigram
-        )
+        _, collate = self.collators(data=data, seed=0)
         sentences = held_out_sentences(
             data.validation, data.tokenizer, self.config.preview_examples
         )
@@ -236,22 +216,42 @@ class ReplacedTokenDetection:
             ),
         )
 
-    def highlights(self, metrics: dict[str, float], *, unigram_entropy: float) -> list[str]:
+    def describe(self, model: RtdPair) -> str:
+        """Returns a line about the sizes of the pair."""
+        disc, gen = model.config.discriminator, model.config.generator
+        return (
+            f"discriminator {disc.num_hidden_layers} x {disc.hidden_size} "
+            f"({millions(model.discriminator)}), generator {gen.num_hidden_layers} x "
+            f"{gen.hidden_size} ({millions(model.generator)}), together {millions(model)} "
+            f"parameters, vocabulary {disc.vocab_size:,}"
+        )
+
+    def highlights(
+        self, metrics: dict[str, float], *, baseline: dict[str, float], data: Prepared
+    ) -> list[str]:
         """Returns the lines of a summary that say what was learned."""
         if "eval_mlm_loss" not in metrics:
             return ["no validation split: nothing was measured"]
-        gap = unigram_entropy - metrics["eval_mlm_loss"]
-        return [
+        gap = data.unigram_entropy - metrics["eval_mlm_loss"]
+        lines = [
             f"generator      eval_mlm_loss {metrics['eval_mlm_loss']:.3f} nats, "
             f"{abs(gap):.3f} {'below' if gap > 0 else 'above'} the corpus's unigram entropy of "
-            f"{unigram_entropy:.3f}",
-            *(
-                f"discriminator  {label} {metrics[f'eval_{name}_auc']:.3f} "
-                f"[{metrics[f'eval_{name}_auc_low']:.3f}, {metrics[f'eval_{name}_auc_high']:.3f}]"
-                for name, label in (
-                    ("disc", "ROC AUC on the generator's replacements"),
-                    ("probe", "ROC AUC on unigram replacements       "),
-                )
-                if f"eval_{name}_auc" in metrics  # undefined where nothing was replaced
-            ),
+            f"{data.unigram_entropy:.3f}",
+        ]
+        for name, label in (
+            ("disc", "ROC AUC on the generator's replacements"),
+            ("probe", "ROC AUC on unigram replacements       "),
+        ):
+            key = f"eval_{name}_auc"
+            if key in metrics:  # undefined where nothing was replaced
+                interval = f"[{metrics[f'{key}_low']:.3f}, {metrics[f'{key}_high']:.3f}]"
+                before = f" (before: {baseline[key]:.3f})" if key in baseline else ""
+                lines.append(f"discriminator  {label} {metrics[key]:.3f} {interval}{before}")
+        return lines
+
+    def examples(self, data: Prepared) -> list[str]:
+        """Returns a text with a gap for the generator, and one with a wrong word."""
+        return [
+            "returns the absolute path of the current [MASK]",
+            "returns the absolute banana of the current directory",
         ]

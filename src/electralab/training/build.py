@@ -19,16 +19,15 @@ from electralab.training.trainer import ExperimentTrainer
 
 if TYPE_CHECKING:
     from electralab.data.prepare import Prepared
-    from electralab.tasks.rtd import ReplacedTokenDetection
+    from electralab.tasks.base import Task
 
 
 def build_trainer(
     *,
-    task: ReplacedTokenDetection,
+    task: Task,
     model: PreTrainedModel,
     arguments: Seq2SeqTrainingArguments,
     data: Prepared,
-    max_length: int,
     seed: int,
     early_stopping_patience: int | None,
     callbacks: list[TrainerCallback],
@@ -36,18 +35,15 @@ def build_trainer(
     """Builds the Trainer of a run.
 
     Args:
-        task: Gives collators, counts and metrics.
+        task: Gives the collators, the loss and the metrics.
         model: What is trained.
         arguments: Arguments of the Trainer.
         data: The prepared data, with `train`, `validation` and `tokenizer`.
-        max_length: Longest example, in tokens.
-        seed: Seed of the masks.
+        seed: Of all that is drawn in training.
         early_stopping_patience: Evaluations without a better metric; none: never stop early.
         callbacks: Besides those for progress and early stopping.
     """
-    collate, eval_collate = task.collators(
-        tokenizer=data.tokenizer, max_length=max_length, seed=seed, unigram=data.unigram
-    )
+    collate, eval_collate = task.collators(data=data, seed=seed)
     trainer = ExperimentTrainer(
         model=model,
         args=arguments,
@@ -56,11 +52,7 @@ def build_trainer(
         data_collator=collate,
         eval_collator=eval_collate,
         processing_class=data.tokenizer,
-        count_items=task.count_items,
-        window_metrics=task.window_metrics,
-        tokens=task.tokens,
-        prediction=task.prediction,
-        compute_metrics=task.compute_metrics,
+        task=task,
         callbacks=callbacks,
     )
     for shown in (ProgressCallback, PrinterCallback):

@@ -22,6 +22,15 @@ _SHOWN = {
     "eval_mlm_loss": "mlm {:.3f}",
     "eval_disc_auc": "disc AUC {:.3f}",
     "eval_probe_auc": "probe AUC {:.3f}",
+    "eval_perplexity": "perplexity {:.2f}",
+    "accuracy": "acc {:.3f}",
+    "eval_accuracy": "acc {:.3f}",
+    "eval_f1": "F1 {:.3f}",
+    "eval_matthews": "Matthews {:.3f}",
+    "eval_pearson": "Pearson {:.3f}",
+    "eval_spearman": "Spearman {:.3f}",
+    "eval_bleu": "BLEU {:.2f}",
+    "eval_chrf": "chrF {:.2f}",
 }
 
 
@@ -31,7 +40,8 @@ def log_line(logs: dict[str, Any], step: int, total: int) -> str | None:
         return None
     parts = [form.format(logs[name]) for name, form in _SHOWN.items() if name in logs]
     kind = "eval" if any(name.startswith("eval_") for name in logs) else "train"
-    return f"step {step}/{total} · {kind} · " + " · ".join(parts) if parts else None
+    place = f"step {step}/{total}" if total else "before training"
+    return f"{place} · {kind} · " + " · ".join(parts) if parts else None
 
 
 class ProgressBar(ProgressCallback):

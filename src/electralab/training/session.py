@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +17,10 @@ from electralab.checking import trainer_args
 from electralab.checking.signature import signature
 from electralab.config import Config
 from electralab.errors import Interrupted
+from electralab.running import data_report
 from electralab.running import folder as files
 from electralab.running.origins import Origins
+from electralab.running.report import TIMING_METRICS
 from electralab.running.resuming import is_trained
 from electralab.running.run_log import RunLog
 from electralab.tracking import provenance
@@ -31,7 +33,7 @@ from electralab.training.trainer import ExperimentTrainer
 
 if TYPE_CHECKING:
     from electralab.data.prepare import Prepared
-    from electralab.tasks.rtd import ReplacedTokenDetection
+    from electralab.tasks.base import Built, Task
     from electralab.tracking.store import Store
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ def track(
     origins: Origins,
     data: Prepared,
     run_log: RunLog,
+    link: Callable[[], Mapping[str, str]] | None = None,
 ) -> Iterator[tuple[TrackedRun, Path]]:
     """Opens the tracked run and its folder, and closes both with the right status.
 
@@ -56,6 +59,7 @@ def track(
         origins: What the run starts from, or goes on with.
         data: The prepared data.
         run_log: Finds its file in the folder.
+        link: Returns the tags that join the run to a chain; none: it stands alone.
 
     Yields:
         The tracked run and its folder.
@@ -67,6 +71,7 @@ def track(
         "task": config.task.name,
         "data_fingerprint": data.fingerprint,
         "starts_from": ",".join(origins.parents),
+        **(link() if link else {}),
     }
     with tracked_run(
         store,
@@ -91,6 +96,8 @@ def track(
         with run_log.written_to(folder / files.LOG), _summarised(folder, config, run):
             run.set_tags({"folder": str(folder)})
             provenance.record(run, provenance.provenance())
+            if not resumed:
+                data_report.keep(data, run=run, folder=folder)
             yield run, folder
 
 
@@ -133,8 +140,8 @@ def training_arguments(config: Config, output_dir: Path) -> Seq2SeqTrainingArgum
 def train(
     config: Config,
     *,
-    task: ReplacedTokenDetection,
-    model: PreTrainedModel,
+    task: Task,
+    built: Built,
     arguments: Seq2SeqTrainingArguments,
     data: Prepared,
     run: TrackedRun,
@@ -143,6 +150,8 @@ def train(
 ) -> ExperimentTrainer:
     """Trains, or goes on from the last checkpoint, and saves the model.
 
+    A model that can do the task already is measured before, for the gain.
+
     Returns:
         The Trainer, with the final weights.
 
@@ -150,14 +159,13 @@ def train(
         Interrupted: A signal came; the checkpoint is saved.
     """
     arguments.output_dir = str(folder / files.CHECKPOINTS)
-    previews = task.previews(data=data, max_length=config.data.max_length)
+    previews = task.previews(data)
     shown = [previews] if previews else []
     trainer = build_trainer(
         task=task,
-        model=model,
+        model=built.model,
         arguments=arguments,
         data=data,
-        max_length=config.data.max_length,
         seed=config.seed,
         early_stopping_patience=config.trainer.get(trainer_args.PATIENCE),
         callbacks=[
@@ -167,12 +175,17 @@ def train(
             LogFile(previews.rows if previews else []),
         ],
     )
-    if previews:
+    if hasattr(previews, "skip_time"):
         previews.skip_time = trainer.skip_time
     checkpoint = files.last_checkpoint(folder) if config.resume else None
+    measured = built.able and data.validation is not None
+    if measured:  # after a resume as well: the weights are still those of the start
+        task.before(trainer.model, data)
     if config.resume and is_trained(folder):
         _load_trained(trainer, folder, checkpoint)
         return trainer
+    if checkpoint is None and measured:
+        _measure_before(trainer, data, run=run, folder=folder)
     # Counters such as that of early stopping go on where they stood.
     arguments.restore_callback_states_from_checkpoint = checkpoint is not None
     try:
@@ -184,6 +197,27 @@ def train(
         signals.raise_if_received()
     _save_model(trainer, folder)
     return trainer
+
+
+def _measure_before(
+    trainer: ExperimentTrainer, data: Prepared, *, run: TrackedRun, folder: Path
+) -> None:
+    found = trainer.evaluate(data.validation)
+    baseline = {
+        name: value
+        for name, value in _without_position(found).items()
+        if name not in TIMING_METRICS
+    }
+    run.log_metrics({f"baseline_{name}": value for name, value in baseline.items()}, 0)
+    files.write_json(folder / files.BASELINE, baseline)
+
+
+def keep_artifacts(
+    task: Task, model: PreTrainedModel, data: Prepared, *, run: TrackedRun, folder: Path
+) -> None:
+    """Writes the task's tables and pictures into the run's folder and gives them to the store."""
+    for path in task.artifacts(model, data, folder):
+        run.log_artifact(path)
 
 
 def _save_model(trainer: ExperimentTrainer, folder: Path) -> None:

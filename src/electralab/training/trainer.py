@@ -7,27 +7,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import Seq2SeqTrainer
 from transformers.trainer import TRAINING_ARGS_NAME
 
+from electralab.data.rows import EncodedRows
+from electralab.tasks.base import Task
 from electralab.training.sampler import EpochSampler
 
 
 class ExperimentTrainer(Seq2SeqTrainer):
-    """Trains any model that returns its loss and a vector of sums.
+    """Trains the model of any task.
 
     The losses are divided by what the whole effective batch holds, over accumulation steps and
     processes, so that 2 x 16 accumulated, two processes of 16 and one batch of 32 agree.
 
     Args:
-        count_items: Counts what the losses of a batch are divided by.
-        window_metrics: Turns the sums of a logging window into metrics.
-        tokens: Position of the number of real tokens in the vector of sums.
+        task: Gives the loss and sums of a batch, its counts and its predictions.
         eval_collator: Collates evaluation batches.
-        prediction: Picks what `compute_metrics` receives from a model's outputs and inputs:
-            predictions and labels.
         kwargs: As for `Seq2SeqTrainer`.
     """
 
@@ -36,21 +35,14 @@ class ExperimentTrainer(Seq2SeqTrainer):
     def __init__(
         self,
         *,
-        count_items: Callable[[dict[str, Tensor]], Tensor],
-        window_metrics: Callable[[list[float]], dict[str, float]],
-        tokens: int,
+        task: Task,
         eval_collator: Callable,
-        prediction: Callable[
-            [Any, dict[str, Tensor]], tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
-        ],
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self._count_items = count_items
-        self._window_metrics = window_metrics
-        self._tokens = tokens
+        super().__init__(compute_metrics=task.compute_metrics, **kwargs)
+        self._task = task
         self._eval_collator = eval_collator
-        self._prediction = prediction
+        self._split = "eval"
         self._window: Tensor | None = None
         self._window_start = time.perf_counter()
         self._flos_per_token: int | None = None
@@ -59,7 +51,19 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        return EpochSampler(len(dataset), seed=self.args.seed)
+        # Batches of like lengths have few pads; token blocks are full.
+        alike = isinstance(dataset, EncodedRows)
+        return EpochSampler(
+            len(dataset),
+            seed=self.args.seed,
+            lengths=dataset.lengths if alike else None,
+            batch_size=self._train_batch_size,
+        )
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        if isinstance(eval_dataset, EncodedRows) and self.args.world_size <= 1:
+            return np.argsort(-eval_dataset.lengths, kind="stable").tolist()
+        return super()._get_eval_sampler(eval_dataset)
 
     def _get_dataloader(self, dataset: Any, description: str, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("is_training"):
@@ -77,8 +81,33 @@ class ExperimentTrainer(Seq2SeqTrainer):
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         if not batches:
             return batches, None
-        totals = torch.stack([self._count_items(batch) for batch in batches]).sum(0).to(device)
+        totals = torch.stack([self._task.count_items(batch) for batch in batches]).sum(0).to(device)
         return batches, self.accelerator.reduce(totals, reduction="sum")
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Makes the optimiser, with a learning rate a parameter where the task wants one."""
+        model = self.model if model is None else model
+        scales = self._task.rate_scales(model)
+        if scales is None or self.optimizer is not None:
+            return super().create_optimizer(model)
+        decayed = set(self.get_decay_parameter_names(model))
+        groups: dict[tuple[float, bool], list[torch.nn.Parameter]] = {}
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault((scales[name], name in decayed), []).append(parameter)
+        optimizer_cls, kwargs = self.get_optimizer_cls_and_kwargs(self.args, model)
+        self.optimizer = optimizer_cls(
+            [
+                {
+                    "params": parameters,
+                    "lr": self.args.learning_rate * scale,
+                    "weight_decay": self.args.weight_decay if decays else 0.0,
+                }
+                for (scale, decays), parameters in groups.items()
+            ],
+            **kwargs,
+        )
+        return self.optimizer
 
     # One step.
 
@@ -90,7 +119,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
         num_items_in_batch: Tensor | None = None,
     ) -> Any:
         """Returns the loss, divided by the totals of the effective batch, and keeps the sums."""
-        outputs = model(**inputs, totals=num_items_in_batch)
+        outputs = self._task.step(model, inputs, num_items_in_batch)
         # Gradients are averaged over processes, but the totals are already those of all of them.
         loss = outputs.loss * self.accelerator.num_processes
         sums = outputs.statistics
@@ -116,12 +145,13 @@ class ExperimentTrainer(Seq2SeqTrainer):
         """Returns no loss: metrics are computed from every token, not from means of batches."""
         inputs = self._prepare_inputs(inputs)
         with torch.inference_mode(), self.compute_loss_context_manager():
-            predictions, labels = self._prediction(model(**inputs), inputs)
+            predictions, labels = self._task.predict(model, inputs, split=self._split)
         return None, predictions, labels
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Evaluates, and leaves the time it took out of the training speed."""
         start = time.perf_counter()
+        self._split = kwargs.get("metric_key_prefix", "eval")
         metrics = super().evaluate(*args, **kwargs)
         self.skip_time(time.perf_counter() - start)
         return metrics
@@ -137,8 +167,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
         if "loss" in logs and self._window is not None:
             sums = self.accelerator.reduce(self._window, reduction="sum").tolist()
             now = time.perf_counter()
-            logs = {**logs, **self._window_metrics(sums)}
-            logs["tokens_per_second"] = sums[self._tokens] / max(now - self._window_start, 1e-9)
+            logs = {**logs, **self._task.window_metrics(sums)}
+            logs["tokens_per_second"] = sums[self._task.tokens] / max(now - self._window_start, 1e-9)
             self._window, self._window_start = None, now
         super().log(logs, start_time)
 

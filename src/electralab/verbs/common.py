@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from electralab.errors import UserError
+from electralab.errors import UserError, one_line
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
@@ -64,6 +64,26 @@ def finished_model(run_folder: Path) -> Path:
             f"with it: electralab resume {run_folder}"
         )
     return source
+
+
+def run_config(run_folder: Path) -> dict[str, Any]:
+    """Returns the configuration of a run, as plain mappings.
+
+    Raises:
+        UserError: Its record is damaged.
+    """
+    import yaml
+
+    file = run_folder / files.CONFIG
+    try:
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config["task"]["name"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise UserError(
+            f"RUN must hold the configuration it ran with, but {file} cannot be read: "
+            f"{one_line(error)}."
+        ) from error
+    return config
 
 
 def compose_settings(settings: list[str]) -> Config:

@@ -1,4 +1,4 @@
-"""`electralab export`: plain Hugging Face folders from the pair of a run."""
+"""`electralab export`: plain Hugging Face folders from the model of a run."""
 
 from __future__ import annotations
 
@@ -8,27 +8,24 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from electralab.checking.local_models import WEIGHTS
 from electralab.errors import RunFailure, UserError, one_line
-from electralab.verbs.common import find, finished_model, split_options
-
-PARTS = {
-    "discriminator": "ElectraForPreTraining",
-    "generator": "AutoModelForMaskedLM",
-    "encoder": "AutoModel",
-}
-_CARD = "README.md"
+from electralab.verbs.common import find, finished_model, run_config, split_options
+from electralab.verbs.model_card import FILE as CARD
+from electralab.verbs.model_card import LOADERS, model_card
 
 
 def main(argv: list[str]) -> int:
     """Runs the verb; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="electralab export",
-        description="Writes the model of a run as plain Hugging Face folders: discriminator/ for "
-        "ElectraForPreTraining, generator/ for AutoModelForMaskedLM, encoder/ for AutoModel.",
+        description="Writes the model of a run as plain Hugging Face folders. Of rtd: "
+        "discriminator/ for ElectraForPreTraining, generator/ for AutoModelForMaskedLM, encoder/ "
+        "for AutoModel. Of the other tasks FOLDER itself: for AutoModelForMaskedLM (mlm), "
+        "AutoModelForSequenceClassification (classification), AutoModelForSeq2SeqLM (translation).",
     )
     parser.add_argument("run", metavar="RUN", help="a run's folder, its id or the beginning of it")
     parser.add_argument(
@@ -39,10 +36,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--push", metavar="NAME", help="upload the export to this hub repository")
     arguments, settings = split_options(parser, argv)
     record = find(arguments.run, settings)
+    source = finished_model(record.folder)
+    task = run_config(record.folder)["task"]["name"]
     target = Path(arguments.folder)
-    if not (arguments.push and is_export(target, run_id=record.run_id)):
-        export(record.folder, target, run_id=record.run_id)
-    for part, loader in PARTS.items():
+    if not (arguments.push and is_export(target, task=task, run_id=record.run_id)):
+        export(source, target, task=task, run_id=record.run_id)
+    for part, loader in LOADERS[task].items():
         print(f"{target / part}  for {loader}.from_pretrained")
     if arguments.push:
         print(f"pushed to {push(target, arguments.push)}")
@@ -52,26 +51,29 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def export(run_folder: Path, target: Path, *, run_id: str) -> None:
-    """Writes the parts of a run's pair, each with its tokenizer and a model card.
+def export(source: Path, target: Path, *, task: str, run_id: str) -> None:
+    """Writes a run's model, or the parts of its pair, with tokenizer and model card.
 
     Args:
-        run_folder: A folder of a finished run.
+        source: The folder of the run's model.
         target: The folder to make; it is there whole or not at all.
+        task: The task it was trained for.
         run_id: For the model cards.
 
     Raises:
-        UserError: The run has no model, or the target is in the way.
+        UserError: The model is damaged, or the target is in the way.
     """
-    source = finished_model(run_folder)
     if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"FOLDER must not exist yet, but {target} does; choose another.")
-    pair, tokenizer = _load(source)
+    write = _pair(source) if task == "rtd" else _plain(source)
     parent, unfinished = target.absolute().parent, None
     try:
         parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}-"))
-        _write(pair, tokenizer, unfinished, run_id=run_id)
+        write(unfinished)
+        for part in LOADERS[task]:
+            card = model_card(task, part, run_id=run_id)
+            (unfinished / part / CARD).write_text(card, encoding="utf-8")
         unfinished.chmod(0o755)  # a temporary folder is private
         shutil.rmtree(target, ignore_errors=True)
         os.rename(unfinished, target)
@@ -85,72 +87,57 @@ def export(run_folder: Path, target: Path, *, run_id: str) -> None:
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def is_export(folder: Path, *, run_id: str) -> bool:
+def is_export(folder: Path, *, task: str, run_id: str) -> bool:
     """Says whether a folder holds a whole export of a run, by its model cards."""
-    for part in PARTS:
-        card = folder / part / _CARD
-        if not (folder / part / WEIGHTS).is_file() or not card.is_file():
+    for part in LOADERS[task]:
+        card = folder / part / CARD
+        if not any((folder / part).glob("*.safetensors")) or not card.is_file():
             return False
         if f"`{run_id}`" not in card.read_text(encoding="utf-8", errors="replace"):
             return False
     return True
 
 
-def _load(source: Path) -> tuple[Any, Any]:
-    from transformers import logging
+def _plain(source: Path) -> Callable[[Path], None]:
+    """Returns what copies a model's folder, which is one of Hugging Face already."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in sorted(source.glob("*.safetensors")):
+        try:
+            with safe_open(file, "pt"):  # looks whether all is there
+                pass
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{source} must hold a whole model: {one_line(error)}.") from error
+    return lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True)
+
+
+def _pair(source: Path) -> Callable[[Path], None]:
+    """Returns what writes the parts of a pair."""
+    from transformers import ElectraForMaskedLM
 
     from electralab.models.loading import load_whole_pair
     from electralab.models.tokenizers import load_tokenizer
+    from electralab.training.determinism import quiet_libraries
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    return load_whole_pair(source), load_tokenizer(str(source), key="RUN")
+    quiet_libraries()
+    pair, tokenizer = load_whole_pair(source), load_tokenizer(str(source), key="RUN")
 
+    def write(folder: Path) -> None:
+        config = pair.config.generator
+        config.tie_word_embeddings = True
+        generator = ElectraForMaskedLM(config)
+        generator.load_state_dict(pair.generator.state_dict())
+        parts: dict[str, Any] = {
+            "discriminator": pair.discriminator,
+            "generator": generator,
+            "encoder": pair.discriminator.electra,
+        }
+        for name, model in parts.items():
+            model.config.architectures = [type(model).__name__]
+            model.save_pretrained(folder / name)
+            tokenizer.save_pretrained(folder / name)
 
-def _write(pair: Any, tokenizer: Any, folder: Path, *, run_id: str) -> None:
-    from transformers import ElectraForMaskedLM
-
-    config = pair.config.generator
-    config.tie_word_embeddings = True
-    generator = ElectraForMaskedLM(config)
-    generator.load_state_dict(pair.generator.state_dict())
-    parts: dict[str, Any] = {
-        "discriminator": pair.discriminator,
-        "generator": generator,
-        "encoder": pair.discriminator.electra,
-    }
-    for name, model in parts.items():
-        model.config.architectures = [type(model).__name__]
-        model.save_pretrained(folder / name)
-        tokenizer.save_pretrained(folder / name)
-        (folder / name / _CARD).write_text(_card(name, run_id=run_id), encoding="utf-8")
-
-
-def _card(part: str, *, run_id: str) -> str:
-    """Returns a model card."""
-    loader = PARTS[part]
-    what = {
-        "discriminator": "tells which tokens of a text were replaced",
-        "generator": "fills in masked tokens; it is small, and serves to train the discriminator",
-        "encoder": "is the discriminator without its head, ready to be fine-tuned",
-    }[part]
-    return f"""---
-library_name: transformers
-tags: [electra, replaced-token-detection, electralab]
----
-
-# ELECTRA {part}
-
-This {part} {what}.
-It was trained by replaced token detection (Clark et al. 2020) with Electralab, in run `{run_id}`.
-
-```python
-from transformers import AutoTokenizer, {loader}
-
-tokenizer = AutoTokenizer.from_pretrained("{part}")
-model = {loader}.from_pretrained("{part}")
-```
-"""
+    return write
 
 
 def push(folder: Path, name: str) -> str:
@@ -169,7 +156,7 @@ def push(folder: Path, name: str) -> str:
     try:
         api.create_repo(name, private=True, exist_ok=True)
         api.upload_folder(
-            repo_id=name, folder_path=folder, commit_message="Add an ELECTRA by Electralab"
+            repo_id=name, folder_path=folder, commit_message="Add a model by Electralab"
         )
     except HFValidationError as error:
         raise UserError(f"--push must be NAME or OWNER/NAME, but is {name!r}: {error}") from error

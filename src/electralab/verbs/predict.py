@@ -1,41 +1,147 @@
-"""`electralab predict`: what a trained pair says about a text."""
+"""`electralab predict`: what the model of a run says about texts."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from electralab.errors import UserError
-from electralab.verbs.common import find, finished_model, split_options
+from electralab.predicting import Predictor, predictor_class
+from electralab.verbs.common import find, finished_model, run_config, split_options
+
+POOL = 16  # batches of a file that are read in one go, so that texts of like lengths meet
 
 
 def main(argv: list[str]) -> int:
     """Runs the verb; returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="electralab predict",
-        description="Shows for each word how likely it was replaced; in a text with [MASK], what "
-        "the generator would fill in. Reads lines from standard input if no TEXT is given.",
+        description="What the model of a run says about texts. rtd: for each word how likely it "
+        "was replaced, and in a text with [MASK] what fits. mlm: what fits at each [MASK]. "
+        "classification: the label, the labels or the score. translation: the translation. Reads "
+        "lines from standard input if no TEXT is given; an empty line gets an empty answer.",
     )
     parser.add_argument("run", metavar="RUN", help="a run's folder, its id or the beginning of it")
-    parser.add_argument("text", metavar="TEXT", nargs="*", default=[], help="one text each")
-    parser.add_argument("--top-k", type=int, default=5, help="fill-ins a mask (default 5)")
+    parser.add_argument(
+        "text", metavar="TEXT", nargs="*", default=[], help="one each; a pair has a tab between"
+    )
+    parser.add_argument("--file", metavar="FILE", help="a text a line, answered in this order")
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
+    parser.add_argument("--top-k", type=int, default=5, help="answers a question (default 5)")
+    parser.add_argument(
+        "--batch-size", type=int, default=32, help="texts that are judged together (default 32)"
+    )
     arguments, settings = split_options(parser, argv)
-    if arguments.top_k < 1:
-        raise UserError(f"--top-k must be at least 1, but is {arguments.top_k} instead.")
+    for option in ("top_k", "batch_size"):
+        if (value := getattr(arguments, option)) < 1:
+            name = option.replace("_", "-")
+            raise UserError(f"--{name} must be at least 1, but is {value} instead.")
     record = find(arguments.run, settings)
-    texts = map(_utf8, arguments.text) if arguments.text else _standard_input()
-    predictor = Predictor(record.folder)
-    for result in predictor.predict(texts, top_k=arguments.top_k):
-        if arguments.json:
-            print(json.dumps(result, ensure_ascii=False), flush=True)
-        else:
-            _show(result)
+    source = finished_model(record.folder)
+    config = run_config(record.folder)
+    how = {"size": arguments.batch_size, "pool": POOL if arguments.file else 1}
+    if not arguments.text and not arguments.file and sys.stdin.isatty():
+        how["size"] = 1  # a person waits for each answer
+    cut = 0
+    with _texts(arguments) as texts, closing(_progress(arguments.file)) as bar:
+        predictor = _load(source, config)
+        for results in answers(predictor, texts, **how, top_k=arguments.top_k):
+            for result in results:
+                _show(result, predictor, as_json=arguments.json)
+            sys.stdout.flush()
+            bar.update(len(results))
+            cut += sum(bool(result.get("truncated")) for result in results)
+    if cut:
+        text = "1 text was" if cut == 1 else f"{cut:,} texts were"
+        print(f"{text} longer than the model reads and cut off.", file=sys.stderr)
     return 0
+
+
+def answers(
+    predictor: Predictor,
+    texts: Iterator[tuple[str, str]],
+    *,
+    size: int,
+    pool: int,
+    top_k: int,
+) -> Iterator[list[dict[str, Any]]]:
+    """Judges texts, and gives the answers in the order of the texts; memory is that of one list.
+
+    Args:
+        predictor: Judges them.
+        texts: Each behind its place, as of a line in a file. A blank one is not judged.
+        size: Texts that are judged together.
+        pool: So many times that are read in one go; of these, texts of like lengths are judged
+            together, which spares pads.
+        top_k: Answers a question.
+
+    Yields:
+        The results of what was read in one go.
+
+    Raises:
+        UserError: A text is not what the task judges, with its place.
+    """
+    while read := list(islice(texts, size * pool)):
+        for place, text in read:
+            if text.strip() and (problem := predictor.problem(text)):
+                raise UserError(f"{place} {problem}")
+        results: list[dict[str, Any]] = [{"text": text} for _, text in read]
+        order = [number for number, (_, text) in enumerate(read) if text.strip()]
+        order.sort(key=lambda number: -len(read[number][1]))
+        for start in range(0, len(order), size):
+            numbers = order[start : start + size]
+            judged = predictor.batch([read[number][1] for number in numbers], top_k=top_k)
+            for number, result in zip(numbers, judged, strict=True):
+                results[number] = result
+        yield results
+
+
+def _load(source: Path, config: dict[str, Any]) -> Predictor:
+    from electralab.training.determinism import quiet_libraries
+
+    quiet_libraries()
+    return predictor_class(config["task"]["name"])(source, config=config)
+
+
+@contextmanager
+def _texts(arguments: argparse.Namespace) -> Iterator[Iterator[tuple[str, str]]]:
+    """Gives the texts with their places.
+
+    Raises:
+        UserError: At once if a word or a file cannot be read; of a line, where it comes.
+    """
+    if arguments.file and arguments.text:
+        raise UserError("--file must stand without TEXT, but both are given; choose one.")
+    if arguments.text:
+        yield iter([("TEXT", _utf8(text)) for text in arguments.text])
+        return
+    if not arguments.file:
+        yield _lines(sys.stdin.buffer, "Standard input")
+        return
+    path = Path(arguments.file).expanduser()
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise UserError(
+            f"--file must be a file with a text a line, but {path} cannot be read "
+            f"({error.strerror})."
+        ) from error
+    with file:
+        yield _lines(file, path)
+
+
+def _lines(stream: Any, name: object) -> Iterator[tuple[str, str]]:
+    from electralab.data.lines import decoded
+
+    for number, line in enumerate(decoded(stream, name), 1):
+        yield f"{name}, line {number},", line.rstrip("\r\n")
 
 
 def _utf8(text: str) -> str:
@@ -46,115 +152,21 @@ def _utf8(text: str) -> str:
     return text
 
 
-def _standard_input() -> Iterator[str]:
-    try:
-        for line in sys.stdin:
-            yield line.rstrip("\n")
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise UserError(f"Standard input must be UTF-8, but holds 0x{byte:02x}.") from None
+def _progress(file: str | None) -> Any:
+    """Returns a bar for a file, which shows where answers do not run through the same terminal."""
+    from tqdm import tqdm
+
+    from electralab.data.lines import count
+
+    hidden = not file or sys.stdout.isatty() or not os.path.isfile(file)
+    total = None if hidden or not sys.stderr.isatty() else count(Path(file))
+    return tqdm(total=total, unit=" texts", delay=2, disable=True if hidden else None)
 
 
-class Predictor:
-    """The pair of a run, ready to judge texts.
-
-    Args:
-        run_folder: A folder of a finished run.
-
-    Raises:
-        UserError: The run has no model, or a damaged one.
-    """
-
-    def __init__(self, run_folder: Path) -> None:
-        source = finished_model(run_folder)
-        from transformers import logging
-
-        from electralab.models.loading import load_whole_pair
-        from electralab.models.tokenizers import load_tokenizer
-
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        self.tokenizer = load_tokenizer(str(source), key="RUN")
-        self.pair = load_whole_pair(source).eval()
-        self.longest = self.pair.config.discriminator.max_position_embeddings - 2
-
-    def predict(self, texts: Iterable[str], *, top_k: int = 5) -> Iterator[dict[str, Any]]:
-        """Judges texts one by one.
-
-        Args:
-            texts: Texts of any length; long ones are judged window by window.
-            top_k: Fill-ins a mask.
-
-        Yields:
-            ``text``, and ``words`` (each with the probability that it was replaced) or, for a text
-            with masks, ``masks`` (for each a list of fill-ins with their probability).
-        """
-        import torch
-
-        for text in texts:
-            masked = text.replace("[MASK]", self.tokenizer.mask_token)
-            encoded = self.tokenizer(
-                masked, add_special_tokens=False, return_offsets_mapping=True, verbose=False
-            )
-            with torch.inference_mode():
-                if self.tokenizer.mask_token_id in encoded["input_ids"]:
-                    yield {"text": text, "masks": self._fill(encoded["input_ids"], top_k)}
-                else:
-                    yield {"text": text, "words": self._doubt(masked, encoded)}
-
-    def _windows(self, ids: list[int]) -> Iterator[Any]:
-        import torch
-
-        for start in range(0, len(ids), self.longest):
-            window = ids[start : start + self.longest]
-            framed = [self.tokenizer.cls_token_id, *window, self.tokenizer.sep_token_id]
-            yield torch.tensor([framed])
-
-    def _doubt(self, text: str, encoded: Any) -> list[dict[str, Any]]:
-        probabilities: list[float] = []
-        for window in self._windows(encoded["input_ids"]):
-            probabilities += self.pair.doubt_logits(window)[0, 1:-1].sigmoid().tolist()
-        words: list[dict[str, Any]] = []
-        last = None
-        for word, (start, end), p in zip(
-            encoded.word_ids(), encoded["offset_mapping"], probabilities, strict=True
-        ):
-            if word == last:  # another piece: the word is as doubtful as its most doubtful piece
-                begin = words[-1]["start"]
-                words[-1] |= {
-                    "word": text[begin:end],
-                    "end": end,
-                    "replaced": max(p, words[-1]["replaced"]),
-                }
-            else:
-                words.append({"word": text[start:end], "start": start, "end": end, "replaced": p})
-            last = word
-        return words
-
-    def _fill(self, ids: list[int], top_k: int) -> list[list[dict[str, Any]]]:
-        found = []
-        for window in self._windows(ids):
-            places = (window[0] == self.tokenizer.mask_token_id).nonzero().T
-            if not places.numel():
-                continue
-            probabilities = self.pair.fill_logits(window, places)[0].softmax(-1)
-            top = probabilities.topk(min(top_k, probabilities.shape[-1]))
-            for values, tokens in zip(top.values.tolist(), top.indices.tolist(), strict=True):
-                pieces = self.tokenizer.convert_ids_to_tokens(tokens)
-                found.append(
-                    [{"token": t, "probability": p} for t, p in zip(pieces, values, strict=True)]
-                )
-        return found
-
-
-def _show(result: dict[str, Any]) -> None:
-    """Prints one result for a person."""
-    print(result["text"])
-    if "masks" in result:
-        for number, fills in enumerate(result["masks"], 1):
-            shown = ", ".join(f"{fill['token']} {fill['probability']:.3f}" for fill in fills)
-            print(f"  [MASK] {number}: {shown}")
-        return
-    words = sorted(result["words"], key=lambda word: -word["replaced"])[:5]
-    shown = ", ".join(f"{word['word']} {word['replaced']:.3f}" for word in words)
-    print(f"  doubted most: {shown}" if words else "  (no words)")
+def _show(result: dict[str, Any], predictor: Predictor, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))
+    elif result["text"].strip():
+        print(*predictor.lines(result), sep="\n")
+    else:
+        print()

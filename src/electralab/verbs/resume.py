@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from electralab.config import is_chain
 from electralab.errors import UserError, one_line
 from electralab.running import folder as files
 from electralab.verbs.common import compose_settings, find, split_options
@@ -25,23 +26,31 @@ def main(argv: list[str]) -> int:
     arguments, settings = split_options(parser, argv)
     folder = find(arguments.run, settings).folder.absolute()
     container = _recorded(folder)
-    container |= {"resume": str(folder), **_store(container, folder, settings)}
+    chain = is_chain(container)  # which goes on by itself, run by run
+    container |= {"resume": None if chain else str(folder)}
+    container |= _store(container, folder, settings)
 
     from electralab.checking import checks
     from electralab.config import validate
-    from electralab.run import execute
     from electralab.running.resuming import is_finished
 
     if is_finished(folder):
+        another = f"; start another run from it: electralab model=auto model.name_or_path={folder}"
         raise UserError(
-            f"RUN must be unfinished, but {folder} is finished; start another run from it: "
-            f"electralab model=auto model.name_or_path={folder}"
+            f"RUN must be unfinished, but {folder} is finished{'.' if chain else another}"
         )
     _return_to_its_place(folder)
     config = validate(container)
     if problems := checks.problems(config):
         raise UserError(problems)
-    execute(config, [f"resume={folder}"])
+    if chain:
+        from electralab.running.chain import execute
+
+        execute(config, yaml.safe_load((folder / files.OVERRIDES).read_text(encoding="utf-8")))
+    else:
+        from electralab.run import execute
+
+        execute(config, [f"resume={folder}"])
     return 0
 
 

@@ -1,0 +1,29 @@
+"""How many tokens a model can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Positions are counted from behind the pad token's id, so that 514 serve 512 tokens.
+_BEHIND_PAD = (
+    *("roberta", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "camembert", "xmod"),
+    *("longformer", "luke", "mpnet", "ibert", "data2vec-text", "esm"),
+)
+
+
+def usable_positions(config: Mapping[str, Any]) -> int | None:
+    """Returns the longest row that a model can read, in tokens; none: there is no limit.
+
+    Args:
+        config: Its ``config.json``, or `to_dict` of its configuration.
+    """
+    most = config.get("max_position_embeddings")
+    if not isinstance(most, int) or isinstance(most, bool):
+        return None  # relative positions, as in T5
+    if config.get("position_biased_input") is False:
+        return None  # DeBERTa's are relative as well, with a table that clips
+    if config.get("model_type") in _BEHIND_PAD:
+        pad = config.get("pad_token_id")
+        return most - (1 if pad is None else pad) - 1
+    return most

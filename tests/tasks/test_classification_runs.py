@@ -1,0 +1,172 @@
+"""Whole runs of `task=classification` through the command line, on tiny models."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from transformers import AutoModelForSequenceClassification
+
+from electralab.checking.classification_checks import METRICS
+from electralab.cli import main
+from electralab.running.report import TIMING_METRICS
+from electralab.training.trainer import ExperimentTrainer
+from tests.conftest import TINY as RTD_TINY
+from tests.conftest import write_corpus
+from tests.tasks.classifying import NAMES, classifier, examples, tune, words, write_csv
+
+OFF = "tracking=off"
+
+
+def runs(folder: Path, name: str = "classification") -> list[Path]:
+    return sorted(path for path in (folder / "outputs" / name).iterdir() if path.is_dir())
+
+
+def read(run: Path, name: str = "summary.json") -> dict:
+    return json.loads((run / name).read_text())
+
+
+def weights(run: Path) -> bytes:
+    return (run / "model" / "model.safetensors").read_bytes()
+
+
+@pytest.fixture
+def table(here) -> Path:
+    return write_csv(here / "data.csv", examples(90))
+
+
+def measured(run: Path) -> set[str]:
+    found = {name for name in read(run)["metrics"] if name.startswith("eval_")}
+    return {name.removeprefix("eval_") for name in found - TIMING_METRICS}
+
+
+def test_a_run_learns_and_leaves_a_plain_folder_and_pictures(here, capsys):
+    table = write_csv(here / "data.csv", examples(400))
+    more = ["trainer.max_steps=150", "trainer.learning_rate=5e-3", "data.split.test=0.2"]
+    steps = ["trainer.eval_steps=150", "trainer.save_steps=150", "trainer.logging_steps=50"]
+    assert main(words(table, OFF, "model.initializer_range=0.2", *more, *steps)) == 0
+    [run] = runs(here)
+    metrics = read(run)["metrics"]
+    assert metrics["eval_accuracy"] > 0.9 and metrics["test_accuracy"] > 0.9
+    assert measured(run) == set(METRICS["single_label"])
+    model = AutoModelForSequenceClassification.from_pretrained(run / "model")
+    assert model.config.id2label == dict(enumerate(NAMES))
+    assert model.config.label2id == {name: number for number, name in enumerate(NAMES)}
+    assert {path.name for path in run.glob("*.png")} >= {"confusion_eval.png", "confusion_test.png"}
+    said = capsys.readouterr().err
+    assert "3 classes: file, number, word" in said and "always" in said
+    assert read(run)["baseline_metrics"] == {}
+
+
+def test_what_a_classifier_could_do_before_is_measured_and_the_gain_is_said(table, here, capsys):
+    model = classifier(here / "model", NAMES)
+    assert main(tune(table, model, OFF, "trainer.learning_rate=1e-3")) == 0
+    [run] = runs(here)
+    before = read(run)["baseline_metrics"]
+    assert {f"eval_{name}" for name in METRICS["single_label"]} == set(before)
+    assert f"(before: {before['eval_accuracy']:.4f}" in capsys.readouterr().err
+    assert main(tune(table, run, OFF, "name=again", "trainer.max_steps=1")) == 0
+    [again] = runs(here, "again")
+    # The head of an earlier run is kept: it begins where that one ended.
+    wanted = read(run)["metrics"]["eval_loss"]
+    assert read(again)["baseline_metrics"]["eval_loss"] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_run_of_replaced_token_detection_is_fine_tuned_with_its_tokenizer(table, here):
+    write_corpus(here / "corpus.txt")
+    rtd = ["data=text", "data.path=corpus.txt", *RTD_TINY, OFF, "trainer.max_steps=1"]
+    assert main(rtd) == 0
+    [adapted] = runs(here, "rtd")
+    assert main(tune(table, adapted, OFF, "trainer.learning_rate=1e-9", "seed=1")) == 0
+    [run] = runs(here)
+    model = AutoModelForSequenceClassification.from_pretrained(run / "model")
+    assert model.config.model_type == "electra" and read(run)["baseline_metrics"] == {}
+    assert read(run, "model/tokenizer.json") == read(adapted, "model/tokenizer.json")
+    from electralab.models.loading import load_whole_pair
+
+    pair = load_whole_pair(str(adapted / "model"))
+    mine = dict(model.electra.named_parameters())
+    for name, value in pair.discriminator.electra.named_parameters():
+        assert (value - mine[name]).abs().max() < 1e-6, name
+
+
+CASES = {
+    "weights": ["task.class_weights=balanced", "task.layer_decay=0.7"],
+    "frozen": ["task.freeze_encoder=true", "model.initializer_range=0.2"],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_that_was_cut_ends_as_one_that_was_not(table, here, monkeypatch, case):
+    more = [
+        *CASES[case],
+        OFF,
+        "trainer.max_steps=14",
+        "trainer.save_steps=4",
+        "trainer.eval_steps=7",
+    ]
+    command = words(table, *more, "model.dropout=0.1")
+    assert main([*command, "name=straight"]) == 0
+    with monkeypatch.context() as patch:
+        function, count = ExperimentTrainer.training_step, iter(range(1, 100))
+
+        def stepping(trainer, *args, **kwargs):
+            if next(count) == 11:  # in the second epoch of 9 steps
+                os.kill(os.getpid(), signal.SIGTERM)
+            return function(trainer, *args, **kwargs)
+
+        patch.setattr(ExperimentTrainer, "training_step", stepping)
+        assert main([*command, "name=cut"]) == 143
+    [straight], [cut] = runs(here, "straight"), runs(here, "cut")
+    assert main(["resume", str(cut)]) == 0
+    assert weights(cut) == weights(straight)
+    one, other = (read(run)["metrics"] for run in (cut, straight))
+    assert {name: one[name] for name in one if name in other and "eval_" in name} != {}
+    for name in METRICS["single_label"]:
+        assert one[f"eval_{name}"] == other[f"eval_{name}"]
+
+
+def test_pairs(here):
+    rows = [(one, other, first == second) for (one, first), (other, second) in zip(
+        examples(60), examples(60, seed=1), strict=True
+    )]  # fmt: skip
+    path = write_csv(here / "pairs.csv", rows, ("a", "b", "same"))
+    columns = ["data.columns.text=a", "data.columns.text_pair=b", "data.columns.label=same"]
+    assert main(words(path, *columns, OFF)) == 0
+    [run] = runs(here)
+    model = AutoModelForSequenceClassification.from_pretrained(run / "model")
+    assert model.config.id2label == {0: "false", 1: "true"}
+    assert set(METRICS["single_label"]) == measured(run)
+
+
+@pytest.mark.parametrize("problem", ["regression", "multi_label"])
+def test_scores_and_several_labels(here, problem, capsys):
+    rows = [
+        (text, len(text) / 10 if problem == "regression" else f"{name}|{'long' * (len(text) > 60)}")
+        for text, name in examples(60)
+    ]
+    path = write_csv(here / "data.csv", rows)
+    keys = [f"task.problem={problem}", "task.label_separator='|'"]
+    best = "eval_pearson" if problem == "regression" else "eval_f1_macro"
+    chosen = ["trainer.load_best_model_at_end=true", f"trainer.metric_for_best_model={best}"]
+    assert main(words(path, *keys, *chosen, "trainer.greater_is_better=true", OFF)) == 0
+    [run] = runs(here)
+    assert measured(run) == set(METRICS[problem])
+    model = AutoModelForSequenceClassification.from_pretrained(run / "model")
+    assert model.config.num_labels == (1 if problem == "regression" else 4)
+    assert not list(run.glob("confusion*"))
+    said = capsys.readouterr().err
+    assert ("eval_pearson" in said) is (problem == "regression")
+
+
+def test_stray_labels_are_dropped_where_that_is_asked(here):
+    rows = [*examples(60), ("a text", "maybe"), ("another", "")]
+    path = write_csv(here / "data.csv", rows)
+    declared = ["task.labels=[word,file,number]", "data.clean.drop_stray_labels=true"]
+    assert main(words(path, *declared, OFF, "trainer.max_steps=1")) == 0
+    [run] = runs(here)
+    model = AutoModelForSequenceClassification.from_pretrained(run / "model")
+    assert model.config.id2label == {0: "word", 1: "file", 2: "number"}
