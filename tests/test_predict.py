@@ -9,13 +9,23 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    MarianConfig,
+    pipeline,
+)
 
 from electralab.cli import main
 from electralab.predicting.mlm import MlmPredictor
+from electralab.verbs.export import export as export_model
 from electralab.verbs.predict import answers
 from tests.conftest import TINY, write_corpus
 from tests.test_verbs import export_to, hub  # noqa: F401
@@ -77,6 +87,43 @@ def test_an_export_is_a_plain_folder_with_a_card(run, export):
     for part in ("pipeline_tag: fill-mask", "AutoModelForMaskedLM", f"`{run_id}`"):
         assert part in card
     assert type(model).__name__ == "ElectraForMaskedLM"
+
+
+CLASSIFIER = BertConfig(
+    vocab_size=300, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8
+)
+TRANSLATOR = MarianConfig(
+    **{"vocab_size": 300, "d_model": 8, "encoder_layers": 1, "decoder_layers": 1},
+    **{"encoder_attention_heads": 1, "decoder_attention_heads": 1, "pad_token_id": 0},
+    **{"encoder_ffn_dim": 8, "decoder_ffn_dim": 8, "decoder_start_token_id": 0, "eos_token_id": 3},
+)
+
+
+@pytest.mark.parametrize(
+    ("task", "loader", "config", "said"),
+    [
+        ("classification", AutoModelForSequenceClassification, CLASSIFIER, "text-classification"),
+        ("translation", AutoModelForSeq2SeqLM, TRANSLATOR, "model.generate("),
+    ],
+)
+def test_the_card_of_each_task_names_what_loads_it(run, tmp_path, task, loader, config, said):
+    torch.manual_seed(0)
+    model = loader.from_config(config).eval()
+    model.save_pretrained(tmp_path / "model")
+    AutoTokenizer.from_pretrained(run / "model").save_pretrained(tmp_path / "model")
+    export_model(tmp_path / "model", tmp_path / "out", task=task, run_id="0123")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert loader.__name__ in card and said in card and "`0123`" in card
+    loaded, info = loader.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not any(info.values()), info
+    assert type(loaded) is type(model)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    if task == "translation":  # the settings of its generation come along
+        assert (tmp_path / "out" / "generation_config.json").is_file()
+    else:
+        [found] = pipeline(said, model=str(tmp_path / "out"))("a file")
+        assert found["label"] in ("LABEL_0", "LABEL_1")
 
 
 def test_the_export_of_a_damaged_model_is_refused(run, tmp_path, capsys):
@@ -214,6 +261,20 @@ def test_answers_come_as_lines_do_and_only_a_pool_is_in_memory():
     assert all(max(map(len, one)) >= max(map(len, other)) for one, other in pairwise(batches))
     assert [result["length"] for result in first] == [n * 7 % 10 + 1 for n in range(20)]
     assert sum(map(len, results)) == 80
+
+
+def test_a_person_at_a_terminal_gets_each_answer_at_once(run, capsys, monkeypatch):
+    heard = []
+
+    def typed():
+        for text in TEXTS:
+            yield f"{text}\n".encode()
+            heard.append(capsys.readouterr().out.partition("\n")[0])
+
+    terminal = SimpleNamespace(buffer=typed(), isatty=lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    assert main(["predict", str(run)]) == 0
+    assert heard == TEXTS
 
 
 def test_texts_that_were_cut_off_are_counted_in_one_line(run, capsys, monkeypatch):

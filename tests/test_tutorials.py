@@ -12,6 +12,7 @@ import yaml
 from electralab.cli import main
 from tests import stand_ins
 from tests.conftest import WORDS
+from tests.test_recipes import keeps, read, settings
 
 SMALL = ["trainer.max_steps=2", "trainer.save_steps=2", "data.num_proc=1", "tracking=off"]
 
@@ -166,5 +167,6 @@ def test_it_runs_a_few_steps_on_data_of_the_same_shape(recipe, here, capsys):
     summary = json.loads((run / "summary.json").read_text())
     assert summary["status"] == "FINISHED" and summary["metrics"]["eval_loss"] > 0
     said = capsys.readouterr().err
+    keeps(run, dict(settings(read(recipe))), words)
     [typed] = [line for line in said.splitlines() if "electralab predict" in line][:1]
     assert str(run.relative_to(here)) in typed

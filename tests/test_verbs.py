@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import pipeline
 
 from electralab.cli import main
 from electralab.models.rtd import RtdPair
@@ -92,6 +93,17 @@ torch.save(out, sys.argv[2])
         assert torch.equal(found["generator"], pair.generator(ids).logits)
         hidden = pair.discriminator.electra(ids).last_hidden_state
         assert torch.equal(found["encoder"], hidden)
+
+
+def test_masks_are_filled_as_the_pipeline_fills_them_on_the_generator(run, tmp_path, capsys):
+    assert main(["export", str(run), str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    assert main(["predict", "--json", "--top-k", "3", str(run), "of a [MASK] and"]) == 0
+    [fills] = json.loads(capsys.readouterr().out)["masks"]
+    wanted = pipeline("fill-mask", model=str(tmp_path / "out" / "generator"), top_k=3)
+    for ours, theirs in zip(fills, wanted("of a [MASK] and"), strict=True):
+        assert ours["token"] == theirs["token_str"]
+        assert ours["probability"] == pytest.approx(theirs["score"], abs=1e-6)
 
 
 def test_an_export_never_overwrites(run, tmp_path, capsys):

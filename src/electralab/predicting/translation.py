@@ -26,19 +26,21 @@ class TranslationPredictor(Predictor):
         from electralab.models.languages import set_languages
         from electralab.models.networks import load_network
         from electralab.models.tokenizers import load_tokenizer, needs_of
+        from electralab.predicting.device import best_device
 
         task = config["task"]
         needs = needs_of("translation")
         self.tokenizer = load_tokenizer(str(folder), key="RUN", needs=needs, slow=True)
         set_languages(self.tokenizer, source=task["source_lang"], target=task["target_lang"])
-        self.model = load_network(AutoModelForSeq2SeqLM, str(folder), key="RUN").model.eval()
+        model = load_network(AutoModelForSeq2SeqLM, str(folder), key="RUN").model
+        self.model = model.eval().to(best_device())
         self.prefix = task["prefix"]
         self.max_length = config["data"]["max_length"]
 
     def batch(self, texts: list[str], *, top_k: int) -> list[dict[str, Any]]:
         """Translates some texts; each result has ``text`` and ``translation``.
 
-        A text beyond the length of the training is cut off; ``truncated`` says so. A blank one stays.
+        A text beyond the length of the training is cut off, and ``truncated``. A blank one stays.
 
         Args:
             texts: Texts of the source language.
@@ -60,7 +62,8 @@ class TranslationPredictor(Predictor):
         )
         with torch.inference_mode():
             ids = self.model.generate(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"]
+                input_ids=inputs["input_ids"].to(self.model.device),
+                attention_mask=inputs["attention_mask"].to(self.model.device),
             )
         found = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
         for row, translation, source in zip(written, found, whole["input_ids"], strict=True):

@@ -96,7 +96,8 @@ class ChainRecord:
         files.write_json(folder / files.SUMMARY, summary)
         run.log_artifact(folder / files.SUMMARY)
         place = short(Path(adapted["folder"])) if adapted else named
-        chain_report.show(self.chain, summary, adapted=place, runs=runs)
+        typed = files.without_secrets(self.overrides)
+        chain_report.show(self.chain, summary, adapted=place, runs=runs, typed=typed)
         return summary
 
     def _summary(self, status: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Runs = Mapping[str, Sequence[Mapping[str, Any]]]  # the summaries of each arm, in order of the seeds
 PREFIXES = ("test_", "eval_")
+_SWEPT = "adapt.task.disc_weight="
 SPREAD = "_sd"  # of a metric over the seeds
 
 
@@ -55,7 +56,9 @@ def agreeing(runs: Runs, name: str) -> int:
     return sum(gain * mean > 0 for gain in gains)
 
 
-def show(chain: Chain, summary: Mapping[str, Any], *, adapted: str, runs: Runs) -> None:
+def show(
+    chain: Chain, summary: Mapping[str, Any], *, adapted: str, runs: Runs, typed: Sequence[str]
+) -> None:
     """Prints the comparison and the commands to type next.
 
     Args:
@@ -63,10 +66,14 @@ def show(chain: Chain, summary: Mapping[str, Any], *, adapted: str, runs: Runs) 
         summary: The chain's summary.
         adapted: Folder or name of the adapted model.
         runs: As for `compare`.
+        typed: The words of the command.
     """
     best = Path(runs["adapted"][0]["folder"])
     place = shlex.quote(short(best))
     lines = [f"electralab predict {place}", f"electralab export {place} {chain.name}-export"]
+    if chain.adapt.task.name == "rtd":
+        kept = [word for word in typed if not word.startswith(_SWEPT)]
+        lines.append(command_line("electralab -m", [*kept, f"{_SWEPT}10,25,50"]))
     if chain.tracking.mode != "off":
         lines.insert(0, command_line("electralab ui", store_words(chain)))
     say(

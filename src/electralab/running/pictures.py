@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from electralab.drawing import fonts, save
 from electralab.running.data_report import in_words
 
 if TYPE_CHECKING:
@@ -17,31 +16,6 @@ if TYPE_CHECKING:
 NAMED = 30  # classes that have room for their names
 _SHORT = 24  # characters of a name
 _COLOURS = {"train": "#4c78a8", "validation": "#e45756", "test": "#222222"}
-# DejaVu Sans, which comes with matplotlib, has no Hangul, Kana or Hanzi.
-_CJK = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
-
-
-def save(figure: Any, path: Path) -> None:
-    """Writes a picture, with a font for Korean names where the machine has one."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(path, dpi=110)
-
-
-def fonts() -> dict[str, Any]:
-    """Returns the settings of matplotlib that every picture is drawn with."""
-    from matplotlib import font_manager
-
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    families = ["DejaVu Sans", *(name for name in _CJK if name in known)]
-    return {"font.family": families, "font.size": 9, "axes.spines.top": False} | {
-        "axes.spines.right": False,
-        "axes.titlesize": 10,
-        "axes.titlelocation": "left",
-        "legend.fontsize": 8,
-        "legend.edgecolor": "none",
-    }
 
 
 def draw_data(splits: dict[str, dict[str, Any]], path: Path) -> None:

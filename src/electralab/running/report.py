@@ -127,6 +127,14 @@ def show_summary(
     )
 
 
+def _quoted(text: str) -> str:
+    """Quotes a text for a shell, whose prompt would complete a word at a plain tab."""
+    if "\t" not in text:
+        return shlex.quote(text)
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\t", "\\t")
+    return f"$'{escaped}'"
+
+
 def next_commands(config: Config, folder: Path, *, texts: list[str]) -> list[str]:
     """Returns what to type after a run, as it works for this very run.
 
@@ -138,7 +146,7 @@ def next_commands(config: Config, folder: Path, *, texts: list[str]) -> list[str
     place = shlex.quote(short(folder))
     tracked = config.tracking.mode != "off"
     lines = [command_line("electralab ui", store_words(config))] if tracked else []
-    lines += [f"electralab predict {place} {shlex.quote(text)}" for text in texts]
+    lines += [f"electralab predict {place} {_quoted(text)}" for text in texts]
     typed = yaml.safe_load((folder / files.OVERRIDES).read_text(encoding="utf-8")) or []
     sweep = SWEEPS.get(config.task.name, ("seed=0,1,2",))
     own = ("name", "resume", *(word.partition("=")[0] for word in sweep))

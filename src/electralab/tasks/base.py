@@ -102,9 +102,7 @@ class Task(ABC, Generic[Keys]):
         """Counts what the losses of a batch are divided by, a vector."""
 
     @abstractmethod
-    def step(
-        self, model: PreTrainedModel, batch: dict[str, Tensor], totals: Tensor | None
-    ) -> Step:
+    def step(self, model: PreTrainedModel, batch: dict[str, Tensor], totals: Tensor | None) -> Step:
         """Runs the model on a batch.
 
         Args:

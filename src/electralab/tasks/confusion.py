@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib import font_manager
-from matplotlib.figure import Figure
+
+from electralab.drawing import fonts, save
 
 MOST_NUMBERS = 30  # classes up to which the fields have their counts and shares written in
 _NAME = 24  # letters of a class's name
-_FONT = "DejaVu Sans"
-_WIDER = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo")
 
 
 def draw_confusion(counts: np.ndarray, names: Sequence[str], path: Path, *, title: str) -> Path:
@@ -28,6 +25,8 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str], path: Path, *, titl
     Returns:
         The file.
     """
+    from matplotlib.figure import Figure
+
     classes = len(names)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     numbers = classes <= MOST_NUMBERS
@@ -38,7 +37,7 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str], path: Path, *, titl
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.046)
     text = {
         "parse_math": False,
-        "family": _families(),
+        "family": fonts()["font.family"],
         "fontsize": 9 if numbers else min(9, 600 / classes),
     }
     shown = [name if len(name) <= _NAME else f"{name[: _NAME - 1]}…" for name in names]
@@ -58,13 +57,5 @@ def draw_confusion(counts: np.ndarray, names: Sequence[str], path: Path, *, titl
             fontsize=9 if classes <= 20 else 7,
             color="white" if share > 0.5 else "black",
         )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # boxes stand for letters of no font
-        figure.savefig(path, dpi=120)
+    save(figure, path)
     return path
-
-
-def _families() -> list[str]:
-    """Returns the fonts of names: one with Korean letters too, if this machine has any."""
-    here = {font.name for font in font_manager.fontManager.ttflist}
-    return [_FONT, *(name for name in _WIDER if name in here)]

@@ -17,7 +17,7 @@ class EpochSampler(Sampler[int]):
     nothing but indices, know the epoch. The order depends on nothing that was drawn before.
 
     With lengths, examples of like lengths stand together: of each draw of `BATCHES` batches the
-    examples are sorted by length, cut into batches, and the batches of the whole epoch are shuffled.
+    examples are sorted by length and cut into batches, and the batches of the epoch are shuffled.
 
     Args:
         length: Examples in the data set.

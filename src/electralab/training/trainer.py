@@ -168,7 +168,9 @@ class ExperimentTrainer(Seq2SeqTrainer):
             sums = self.accelerator.reduce(self._window, reduction="sum").tolist()
             now = time.perf_counter()
             logs = {**logs, **self._task.window_metrics(sums)}
-            logs["tokens_per_second"] = sums[self._task.tokens] / max(now - self._window_start, 1e-9)
+            logs["tokens_per_second"] = sums[self._task.tokens] / max(
+                now - self._window_start, 1e-9
+            )
             self._window, self._window_start = None, now
         super().log(logs, start_time)
 
