@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
@@ -11,6 +12,7 @@ from electralab.errors import UserError
 from electralab.schema import Section, Size, Text
 from electralab.task_config import TASK_CONFIGS, ClassificationConfig
 
+_CODE = re.compile(r"[a-z]{2,3}([_-][A-Za-z]{2,4})?")  # en, en_XX, eng_Latn
 Paths = Text | Annotated[list[Text], Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Held = Annotated[float, Field(ge=0, le=0.5)] | Text | None
@@ -19,7 +21,11 @@ ADAPTING, FINE_TUNING = ("rtd", "mlm"), ("classification",)  # the tasks of a ch
 
 
 class Columns(Section):
-    """`data.columns`: where the parts of an example stand."""
+    """`data.columns`: where the parts of an example stand.
+
+    Two languages as keys, such as ``en: translation.en`` and ``fr: translation.fr``, are read as
+    the source and the target, in this order.
+    """
 
     text: Text
     text_pair: Text | None
@@ -172,6 +178,7 @@ def inspect(container: dict[str, Any]) -> tuple[Config | Chain, dict[schema_erro
         The configuration, where some legal value stands for each wrong one, and a line for each
         wrong key.
     """
+    container = _without_languages(container)
     problems = schema_errors.value_problems(container)
     schema, unknown = _schema(container)
     problems |= unknown
@@ -191,6 +198,18 @@ def inspect(container: dict[str, Any]) -> tuple[Config | Chain, dict[schema_erro
             for key in found:
                 _put(mended, key, schema)
     raise AssertionError(f"the configuration cannot be mended: {problems}")
+
+
+def _without_languages(node: Any, name: str = "") -> Any:
+    """Turns two languages as keys of `columns` into source and target."""
+    if not isinstance(node, dict):
+        return node
+    if name == "columns":
+        codes = [key for key in node if key not in Columns.model_fields and _CODE.fullmatch(key)]
+        if len(codes) == 2:  # others are refused as unknown
+            rest = {key: value for key, value in node.items() if key not in codes}
+            return rest | {"source": node[codes[0]], "target": node[codes[1]]}
+    return {key: _without_languages(value, key) for key, value in node.items()}
 
 
 def _without(node: Any, keys: Any, here: schema_errors.Key = ()) -> Any:

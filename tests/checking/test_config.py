@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from electralab.cli import main, parse_flags
 from electralab.command.compose import Composer, search_path
+from electralab.command.points import typed
 from electralab.config import Config, inspect, validate
 from electralab.errors import UserError
 
@@ -138,3 +140,27 @@ def test_inspect_puts_legal_values_where_wrong_ones_were(shipped):
     assert set(problems) == {("task", "mask_prob"), ("data", "source")}
     assert 0 < config.task.mask_prob < 1
     assert config.seed == shipped["seed"]
+
+
+def test_two_languages_as_columns_are_the_source_and_the_target(here, capsys):
+    rows = '{"translation": {"en": "a dog", "fr": "un chien"}}\n'
+    (here / "pairs.jsonl").write_text(rows * 9)
+    words = ["task=translation", "data=json", "data.path=pairs.jsonl"]
+    there = ["data.columns.en=translation.en", "data.columns.fr=translation.fr"]
+    signs = []
+    for columns in (there, there[::-1], ["data.columns.source=en", "data.columns.target=fr"]):
+        assert main(["check", *words, *columns]) == 0
+        signs.append(capsys.readouterr().out.split()[1])
+    assert signs[0] != signs[1]
+    [config] = [point for _, point in typed(parse_flags([*words, *there])).points]
+    assert (config.data.columns.source, config.data.columns.target) == (
+        "translation.en",
+        "translation.fr",
+    )
+
+
+def test_one_language_as_a_column_is_no_key(here, capsys):
+    (here / "pairs.jsonl").write_text('{"source": "a", "target": "b"}\n')
+    words = ["task=translation", "data=json", "data.path=pairs.jsonl", "data.columns.en=source"]
+    assert main(["check", *words]) == 2
+    assert "`data.columns.en` is no key" in capsys.readouterr().err

@@ -6,8 +6,12 @@ import re
 
 STAGES = ("adapt", "finetune")
 GROUPS = ("task", "model", "data", "trainer")
-# Nodes whose names come from the installed Transformers, so that not all of them are in the YAML.
-OPEN_NODES = tuple(f"{node}trainer." for node in ("", *(f"{stage}." for stage in STAGES)))
+# Nodes with names that are not in the YAML: of the installed Transformers, and of languages.
+OPEN_NODES = tuple(
+    f"{stage}{node}."
+    for stage in ("", *(f"{s}." for s in STAGES))
+    for node in ("trainer", "data.columns")
+)
 
 _CHOICE = re.compile(rf"^(\+*)({'|'.join(STAGES)})\.({'|'.join(GROUPS)})=(?!\{{)")
 _OPENED = re.compile(rf"^(\+*)({'|'.join(GROUPS)})@({'|'.join(STAGES)})\.\2=")
