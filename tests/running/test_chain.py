@@ -323,3 +323,16 @@ def test_of_two_processes_that_want_the_same_run_one_waits(tables, monkeypatch, 
     got = reuse.run_once(config, [], title="adapt", link=dict)
     assert got == {"folder": "there", "reused": True}
     assert said == ["adapt: another process runs it; waiting", "adapt: done before, in there"]
+
+
+@pytest.mark.parametrize("verb", ["predict", "export"])
+def test_a_verb_for_one_run_names_the_runs_of_a_chain(verb, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "outputs" / "chain" / "first"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"run_id": "0a1b2c3d", "task": "chain"}')
+    runs = {"adapt": "aa11", "adapted": ["bb22", "cc33"], "unadapted": ["dd44", "ee55"]}
+    (folder / "summary.json").write_text(json.dumps({"run_id": "0a1b2c3d", "runs": runs}))
+    assert main([verb, str(folder), "out"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "bb22 (adapted)" in said and "aa11 (adapt)" in said

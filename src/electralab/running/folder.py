@@ -51,6 +51,15 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_whole(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON object; empty where there is none, or no whole one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def write_yaml(path: Path, content: Any) -> None:
     """Writes a YAML file, whole or not at all."""
     write_whole(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

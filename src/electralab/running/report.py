@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import shlex
@@ -82,7 +81,7 @@ def summarise(
         "task": config.task.name,
         "signature": signature(config),
         "metrics": {name: value for name, value in metrics.items() if math.isfinite(value)},
-        "baseline_metrics": baseline(folder),
+        "baseline_metrics": files.read_json(folder / files.BASELINE),
         "model_dir": str(folder / files.MODEL),
         "data_fingerprint": data.fingerprint,
         **entropy,
@@ -93,14 +92,6 @@ def summarise(
     files.write_json(folder / files.SUMMARY, summary)
     run.log_artifact(folder / files.SUMMARY)
     return summary
-
-
-def baseline(folder: Path) -> dict[str, float]:
-    """Returns what was measured before the training; empty if nothing was."""
-    try:
-        return json.loads((folder / files.BASELINE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
 
 
 def show_summary(

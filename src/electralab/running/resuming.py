@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -66,7 +65,7 @@ def find_resumed(config: Config, *, store: Store | None) -> RunRecord | None:
 
 def is_finished(folder: Path) -> bool:
     """Says whether a run came to its end."""
-    return _read_json(folder / files.SUMMARY).get("status") == "FINISHED"
+    return files.read_json(folder / files.SUMMARY).get("status") == "FINISHED"
 
 
 def is_trained(folder: Path) -> bool:
@@ -86,7 +85,7 @@ def check_data(record: RunRecord | None, *, fingerprint: str) -> None:
     """
     if record is None:
         return
-    known = _read_json(record.folder / files.IDENTITY).get("data_fingerprint")
+    known = files.read_json(record.folder / files.IDENTITY).get("data_fingerprint")
     if known not in (None, fingerprint):
         raise UserError(
             f"`resume` must go on with the data of {record.folder}, but it has changed since; "
@@ -138,11 +137,3 @@ def _check_checkpoint(folder: Path) -> None:
             f"`resume` must go on from a whole checkpoint, but {damage}; remove {checkpoint} to go "
             "on from the one before."
         )
-
-
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -58,12 +58,20 @@ def finished_model(run_folder: Path) -> Path:
         UserError: The run has none, for it did not finish.
     """
     source = run_folder / files.MODEL
+    runs = files.read_json(run_folder / files.SUMMARY).get("runs")
+    if isinstance(runs, dict):
+        known = ", ".join(f"{run} ({arm})" for arm, ids in runs.items() for run in _each(ids))
+        raise UserError(f"RUN must be a single run, but {run_folder} is a chain of {known}.")
     if not (source / "config.json").is_file():
         raise UserError(
             f"RUN must have finished, but {run_folder} has no {files.MODEL}/ with a model; go on "
             f"with it: electralab resume {run_folder}"
         )
     return source
+
+
+def _each(ids: Any) -> list[Any]:
+    return ids if isinstance(ids, list) else [ids]
 
 
 def run_config(run_folder: Path) -> dict[str, Any]:
