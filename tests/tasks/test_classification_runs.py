@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from transformers import AutoModelForSequenceClassification
 from electralab.checking.classification_checks import METRICS
 from electralab.cli import main
 from electralab.running.report import TIMING_METRICS
+from electralab.training import session
 from electralab.training.trainer import ExperimentTrainer
 from tests.conftest import TINY as RTD_TINY
 from tests.conftest import write_corpus
@@ -127,6 +129,31 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(table, here, monkeypatch, c
     assert {name: one[name] for name in one if name in other and "eval_" in name} != {}
     for name in METRICS["single_label"]:
         assert one[f"eval_{name}"] == other[f"eval_{name}"]
+
+
+def test_a_run_that_was_cut_in_its_last_step_has_all_pictures(table, here):
+    assert main(words(table, OFF, "data.split.test=0.2")) == 0
+    [run] = runs(here)
+    metrics, files = read(run)["metrics"], {path.name for path in run.iterdir()}
+    shutil.rmtree(run / "model")
+    for leftover in [*run.glob("*.png"), run / "summary.json"]:
+        leftover.unlink()
+    assert main(["resume", str(run)]) == 0
+    assert {path.name for path in run.iterdir()} >= files - {"data.png"}
+    again = read(run)["metrics"]
+    assert {name: again[name] for name in again if name not in TIMING_METRICS} == {
+        name: metrics[name] for name in metrics if name not in TIMING_METRICS
+    }
+
+
+def test_the_measure_before_leaves_no_trace_in_the_training(table, here, monkeypatch):
+    command = tune(table, classifier(here / "model", NAMES), OFF, "model.dropout=0.2")
+    assert main([*command, "name=measured"]) == 0
+    monkeypatch.setattr(session, "_measure_before", lambda *args, **kwargs: None)
+    assert main([*command, "name=unmeasured"]) == 0
+    [one], [other] = runs(here, "measured"), runs(here, "unmeasured")
+    assert read(one)["baseline_metrics"] and not read(other)["baseline_metrics"]
+    assert weights(one) == weights(other)
 
 
 def test_pairs(here):

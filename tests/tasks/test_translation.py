@@ -149,24 +149,30 @@ def test_accumulated_batches_weigh_every_target_token_alike(trained):
         )
 
 
-def test_a_resumed_run_ends_as_one_that_was_never_stopped(here):
+@pytest.mark.parametrize("stopped", ["at step 3", "at the last step", "before the evaluation"])
+def test_a_resumed_run_ends_as_one_that_was_never_stopped(here, stopped):
     path = write_pairs(here / "pairs.jsonl")
     assert main(words(path, "name=whole")) == 0
     whole = run_folder("whole")
     assert main(words(path, "name=part")) == 0
     part = run_folder("part")
-    # As it stood after the checkpoint of step 3.
-    for leftover in [*(part / "checkpoints").glob("checkpoint-6/*"), *(part / "model").iterdir()]:
-        leftover.unlink()
-    (part / "checkpoints" / "checkpoint-6").rmdir()
-    (part / "model").rmdir()
+    if stopped == "at step 3":
+        shutil.rmtree(part / "checkpoints" / "checkpoint-6")
+    if stopped != "before the evaluation":
+        shutil.rmtree(part / "model")
     state = part / "summary.json"
-    state.write_text(json.dumps(json.loads(state.read_text()) | {"status": "KILLED"}))
+    before = json.loads(state.read_text())
+    state.write_text(json.dumps(before | {"status": "KILLED"}))
+    (part / "translations.json").unlink()
+    (part / "signatures.json").unlink()
     assert main(["resume", str(part)]) == 0
     one, other = (load_file(folder / "model" / "model.safetensors") for folder in (whole, part))
     assert all(torch.equal(one[name], other[name]) for name in one)
     for file in ("translations.json", "baseline.json", "signatures.json"):
         assert (whole / file).read_text() == (part / file).read_text()
+    one, other = before["metrics"], json.loads(state.read_text())["metrics"]
+    for name in one.keys() - TIMING_METRICS:
+        assert name == "loss" or one[name] == other[name], name
 
 
 def test_an_untrained_model_is_stopped_early_and_a_trained_one_is_not(trained):
@@ -175,9 +181,9 @@ def test_an_untrained_model_is_stopped_early_and_a_trained_one_is_not(trained):
     network.model.generation_config.eos_token_id = None  # it never stops by itself
     task = make_task()
     batch = {"input_ids": torch.tensor([[5, 1]]), "attention_mask": torch.tensor([[1, 1]])}
-    task._untrained = True
+    task._from_scratch = task.at_start = True
     assert task._write(network.model, batch, num_beams=1).shape[1] == 16
-    task.step(network.model, batch | {"labels": torch.tensor([[5, 1]])}, None)
+    task.at_start = False
     assert task._write(network.model, batch, num_beams=1).shape[1] == 32
 
 

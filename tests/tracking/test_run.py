@@ -96,6 +96,7 @@ def test_resume_goes_on_in_the_same_run_and_writes_no_point_twice(store):
         for step in (20, 30, 40):  # the checkpoint was of step 10
             again.log_metrics({"loss": step + 0.5}, step, replayed=True)
         again.log_metrics({"loss": 7.0}, 30)  # measured anew, after the training
+        again.log_metrics({"loss": 10.0}, 10)  # likewise, and found to be the same
         again.log_table([{"step": 10, "text": "a"}, {"step": 40, "text": "b"}], "previews.json")
     found = store.client().get_run(run.run_id)
     assert found.info.status == "FINISHED" and "failure" not in found.data.tags

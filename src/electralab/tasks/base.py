@@ -59,6 +59,8 @@ class Task(ABC, Generic[Keys]):
     name: ClassVar[str]
     tokens: ClassVar[int]  # position of the number of real tokens in the vector of sums
 
+    at_start: bool = False  # whether what is being measured is the model before its training
+
     def __init__(self, *, config: Keys, data: DataConfig) -> None:
         self.config = config
         self.data = data

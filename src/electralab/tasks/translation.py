@@ -49,7 +49,7 @@ class Translation(Task[TranslationConfig]):
     def __init__(self, *, config: TranslationConfig, data: DataConfig) -> None:
         super().__init__(config=config, data=data)
         self._longest = data.max_target_length or data.max_length
-        self._untrained = False
+        self._from_scratch = False
         self._split = "eval"
         self._data: Prepared | None = None
         self._signatures: dict[str, str] = {}
@@ -110,7 +110,7 @@ class Translation(Task[TranslationConfig]):
             num_beams=self.config.num_beams,
             **forced_tokens(tokenizer, languages[1]),
         )
-        self._untrained = name_or_path is None
+        self._from_scratch = name_or_path is None
         return Built(network.model, able=True)
 
     def collators(self, *, data: Prepared, seed: int) -> tuple[ParallelCollator, ParallelCollator]:
@@ -127,7 +127,6 @@ class Translation(Task[TranslationConfig]):
         self, model: PreTrainedModel, batch: dict[str, Tensor], totals: Tensor | None
     ) -> Losses:
         """Returns the cross-entropy of the target tokens, divided by how many there are."""
-        self._untrained = False
         counts = self.count_items(batch)
         nll = target_nll(
             target_logits(model, batch),
@@ -155,7 +154,8 @@ class Translation(Task[TranslationConfig]):
     def _write(self, model: PreTrainedModel, batch: dict[str, Tensor], *, num_beams: int) -> Tensor:
         """Returns ids of shape ``(batch, written)``, without the one that starts the decoder."""
         inner = getattr(model, "module", model)
-        longest = min(self._longest, UNTRAINED_TOKENS) if self._untrained else self._longest
+        untrained = self._from_scratch and self.at_start
+        longest = min(self._longest, UNTRAINED_TOKENS) if untrained else self._longest
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
         return inner.generate(**inputs, num_beams=num_beams, max_new_tokens=longest)[:, 1:]
 

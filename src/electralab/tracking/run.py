@@ -153,6 +153,7 @@ class TrackedRun:
         for name in known.metrics:
             for point in self._client.get_metric_history(self.run_id, name):
                 self._history.add((name, point.step))
+                self._logged[name, point.step] = point.value
         if "failure" in known.tags:
             self._client.delete_tag(self.run_id, "failure")
         self.set_tags(tags)

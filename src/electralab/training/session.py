@@ -178,14 +178,16 @@ def train(
     if hasattr(previews, "skip_time"):
         previews.skip_time = trainer.skip_time
     checkpoint = files.last_checkpoint(folder) if config.resume else None
-    measured = built.able and data.validation is not None
-    if measured:  # after a resume as well: the weights are still those of the start
-        task.before(trainer.model, data)
-    if config.resume and is_trained(folder):
+    trained = config.resume and is_trained(folder)
+    if built.able and data.validation is not None:
+        task.at_start = True
+        task.before(trainer.model, data)  # after a resume as well: these are still those weights
+        if checkpoint is None and not trained:
+            _measure_before(trainer, data, run=run, folder=folder)
+        task.at_start = False
+    if trained:
         _load_trained(trainer, folder, checkpoint)
         return trainer
-    if checkpoint is None and measured:
-        _measure_before(trainer, data, run=run, folder=folder)
     # Counters such as that of early stopping go on where they stood.
     arguments.restore_callback_states_from_checkpoint = checkpoint is not None
     try:
@@ -271,10 +273,11 @@ def _without_position(logs: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in logs.items() if name not in ("epoch", "step")}
 
 
-def _just_evaluated(trainer: Any, prefix: str) -> dict[str, float] | None:
-    """Returns the evaluation of these very weights, if training ended with one."""
-    if trainer.args.load_best_model_at_end:
-        return None
-    last = trainer.state.global_step
-    found = (log for log in trainer.state.log_history if f"{prefix}_loss" in log)
-    return next((log for log in found if log["step"] == last), None)
+def _just_evaluated(trainer: ExperimentTrainer, prefix: str) -> dict[str, float] | None:
+    """Returns the evaluation of these very weights, if training ended with one.
+
+    That of a run before it was resumed is done again, for the pictures and tables that go with it.
+    """
+    step, found = trainer.evaluated.get(prefix, (None, None))
+    same = step == trainer.state.global_step and not trainer.args.load_best_model_at_end
+    return found if same else None
