@@ -115,6 +115,21 @@ def test_workers_change_nothing(tmp_path, workers):
         assert torch.equal(weights(trainer)[name], value)
 
 
+def test_when_it_is_evaluated_changes_no_weight(tmp_path):
+    found = []
+    for before, steps in [(False, 100), (True, 3)]:
+        trainer = make_trainer(tmp_path, eval_strategy="steps", eval_steps=steps)
+        for module in trainer.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.2  # drawn from the generator that loaders draw from as well
+        if before:
+            trainer.evaluate()
+        trainer.train()
+        found.append(weights(trainer))
+    for name, value in found[0].items():
+        assert torch.equal(found[1][name], value), name
+
+
 def test_masks_are_fresh_each_epoch_and_examples_are_shuffled(tmp_path):
     trainer = make_trainer(tmp_path, rows=16)
     loader = trainer.get_train_dataloader()

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
+import numpy as np
 from torch import Tensor
 
+from electralab.errors import RunFailure
 from electralab.schema import Section
 
 if TYPE_CHECKING:
@@ -175,6 +177,19 @@ class Task(ABC, Generic[Keys]):
     def examples(self, data: Prepared) -> list[str]:
         """Returns texts to try `electralab predict` on."""
         return []
+
+
+def require_finite(*values: np.ndarray) -> None:
+    """Refuses what a diverged model gives.
+
+    Raises:
+        RunFailure: A number is not finite.
+    """
+    if not all(np.isfinite(part).all() for part in values):
+        raise RunFailure(
+            "The training diverged: the model gives numbers that are not finite. Lower "
+            "`trainer.learning_rate` or raise `trainer.warmup_steps`."
+        )
 
 
 def millions(model: Any) -> str:

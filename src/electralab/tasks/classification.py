@@ -14,11 +14,11 @@ from transformers import EvalPrediction, PreTrainedModel
 from electralab.config import ModelConfig
 from electralab.data.collate import PaddingCollator
 from electralab.data.prepare import Prepared
-from electralab.errors import RunFailure, UserError
+from electralab.errors import UserError
 from electralab.models.inputs import input_names
 from electralab.task_config import ClassificationConfig
 from electralab.tasks import classification_metrics as measures
-from electralab.tasks.base import Built, Task, gain, millions
+from electralab.tasks.base import Built, Task, gain, millions, require_finite
 from electralab.tasks.class_weights import class_weights
 from electralab.tasks.classification_loss import (
     STATISTICS,
@@ -141,11 +141,7 @@ class Classification(Task[ClassificationConfig]):
         """
         (logits,), (labels,) = evaluated.predictions, evaluated.label_ids
         logits = logits.astype(np.float64)
-        if not np.isfinite(logits).all():
-            raise RunFailure(
-                "The training diverged: the model gives numbers that are not finite. Lower "
-                "`trainer.learning_rate` or raise `trainer.warmup_steps`."
-            )
+        require_finite(logits)
         if self.config.problem == "regression":
             return measures.regression(logits[:, 0], labels.astype(np.float64))
         if self.config.problem == "multi_label":

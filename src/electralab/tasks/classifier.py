@@ -16,9 +16,9 @@ from transformers import (
 from electralab.config import ModelConfig
 from electralab.data.labels import class_name
 from electralab.models.build import set_attention
-from electralab.models.networks import Network, check_fits, load_network
-from electralab.models.scratch import fresh_network
+from electralab.models.networks import Network
 from electralab.tasks.base import Built
+from electralab.tasks.network import build_network
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,6 @@ PROBLEM_TYPES = {  # the words of 🤗 Transformers, by which a pipeline knows w
     "multi_label": "multi_label_classification",
     "regression": "regression",
 }
-_SIZES = (
-    *("embedding_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
-    *("intermediate_size", "max_position_embeddings", "initializer_range"),
-)
 
 
 def build_classifier(
@@ -64,15 +60,14 @@ def build_classifier(
         "label2id": {label: number for number, label in enumerate(labels)},
         "problem_type": PROBLEM_TYPES[problem],
     }
-    auto = AutoModelForSequenceClassification
-    if name_or_path is None:
-        sizes = {name: getattr(model, name) for name in _SIZES}
-        dropout = model.dropout or 0.0
-        network = fresh_network(auto, tokenizer=tokenizer, dropout=dropout, **sizes, **head)
-    else:
-        how = {"revision": model.revision, "dropout": model.dropout}
-        network = load_network(auto, name_or_path, **how, **head)
-    check_fits(network.model, tokenizer=tokenizer, lengths={"data.max_length": max_length})
+    network = build_network(
+        AutoModelForSequenceClassification,
+        model=model,
+        name_or_path=name_or_path,
+        tokenizer=tokenizer,
+        lengths={"data.max_length": max_length},
+        **head,
+    )
     able = not network.fresh
     if able and [*map(class_name, network.labels)] != [*map(class_name, labels)]:
         log.warning(
@@ -80,8 +75,8 @@ def build_classifier(
             *(name_or_path, listed(network.labels), listed(labels)),
         )
         network, able = _with_new_head(network), False
-    if model.attention is not None:
-        set_attention(network.model, model.attention)
+        if model.attention is not None:
+            set_attention(network.model, model.attention)
     return Built(network.model, able)
 
 

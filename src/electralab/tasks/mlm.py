@@ -13,17 +13,14 @@ from transformers import AutoModelForMaskedLM, EvalPrediction, PreTrainedModel
 
 from electralab.config import ModelConfig
 from electralab.data.prepare import Prepared
-from electralab.errors import RunFailure
-from electralab.models.build import set_attention
 from electralab.models.fill import fill_logits
 from electralab.models.mlm_masking import MlmCollator
-from electralab.models.networks import check_fits, load_network
 from electralab.models.sampling import at_least_float32
-from electralab.models.scratch import fresh_network
 from electralab.models.words import word_starts
 from electralab.task_config import MlmConfig
-from electralab.tasks.base import Built, Task, gain, millions
-from electralab.tasks.preview import PreviewCallback, held_out_sentences
+from electralab.tasks.base import Built, Task, gain, millions, require_finite
+from electralab.tasks.network import build_network
+from electralab.tasks.preview import PreviewCallback, held_out_sentences, preview_callback
 from electralab.tasks.preview_mlm import preview, with_gap
 
 # Evaluation is the same in every run: outside the seeds a run can have, in the paper's shares, of
@@ -65,33 +62,13 @@ class MaskedLanguageModelling(Task[MlmConfig]):
         """Builds an ELECTRA from scratch, or loads any model that fills in masks."""
         if self.config.whole_word:
             word_starts(data.tokenizer)  # refuses a tokenizer before there is a run
-        if name_or_path is None:
-            network = fresh_network(
-                AutoModelForMaskedLM,
-                tokenizer=data.tokenizer,
-                embedding_size=model.embedding_size,
-                hidden_size=model.hidden_size,
-                num_hidden_layers=model.num_hidden_layers,
-                num_attention_heads=model.num_attention_heads,
-                intermediate_size=model.intermediate_size,
-                max_position_embeddings=model.max_position_embeddings,
-                dropout=model.dropout or 0.0,
-                initializer_range=model.initializer_range,
-            )
-        else:
-            network = load_network(
-                AutoModelForMaskedLM,
-                name_or_path,
-                revision=model.revision,
-                dropout=model.dropout,
-            )
-        check_fits(
-            network.model,
+        network = build_network(
+            AutoModelForMaskedLM,
+            model=model,
+            name_or_path=name_or_path,
             tokenizer=data.tokenizer,
             lengths={"data.max_length": self.data.max_length},
         )
-        if model.attention is not None:
-            set_attention(network.model, model.attention)
         return Built(network.model, able=not network.fresh)
 
     def collators(self, *, data: Prepared, seed: int) -> tuple[MlmCollator, MlmCollator]:
@@ -172,11 +149,7 @@ class MaskedLanguageModelling(Task[MlmConfig]):
         (nll,), (right,) = evaluated.predictions, evaluated.label_ids
         chosen = right >= 0
         losses = nll[chosen].astype(np.float64)
-        if not np.isfinite(losses).all():
-            raise RunFailure(
-                "The training diverged: the model gives numbers that are not finite. Lower "
-                "`trainer.learning_rate` or raise `trainer.warmup_steps`."
-            )
+        require_finite(losses)
         loss = losses.sum() / max(1, chosen.sum())
         return {
             "loss": float(loss),
@@ -186,17 +159,12 @@ class MaskedLanguageModelling(Task[MlmConfig]):
 
     def previews(self, data: Prepared) -> PreviewCallback | None:
         """Returns the callback that shows held-out sentences, if previews are asked for."""
-        if self.config.preview_steps is None or data.validation is None:
-            return None
-        _, collate = self.collators(data=data, seed=0)
-        sentences = held_out_sentences(
-            data.validation, data.tokenizer, self.config.preview_examples
-        )
-        return PreviewCallback(
+        return preview_callback(
             every=self.config.preview_steps,
-            make=lambda model, step: preview(
-                model, tokenizer=data.tokenizer, collate=collate, sentences=sentences, step=step
-            ),
+            count=self.config.preview_examples,
+            data=data,
+            collate=self.collators(data=data, seed=0)[1],
+            preview=preview,
         )
 
     def describe(self, model: PreTrainedModel) -> str:

@@ -15,6 +15,7 @@ from rich.text import Text
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase, TrainerCallback
 
+from electralab.data.prepare import Prepared
 from electralab.models.words import piece_texts, word_mark
 
 _SHORTEST, _LONGEST = 10, 32  # tokens of a sentence that fits a screen
@@ -53,6 +54,30 @@ def held_out_sentences(
         ids = np.asarray(blocks[0]["input_ids"])
         found = [np.append(ids[: min(_LONGEST + 1, len(ids) - 1)], sep)]
     return found
+
+
+def preview_callback(
+    *,
+    every: int | None,
+    count: int,
+    data: Prepared,
+    collate: Callable,
+    preview: Callable[..., list[Preview]],
+) -> PreviewCallback | None:
+    """Returns the callback that shows held-out sentences, if previews are asked for.
+
+    Args:
+        every: Steps between two previews; none: there are none.
+        count: Sentences in one.
+        data: The prepared data.
+        collate: The collator of evaluation.
+        preview: Runs sentences through the model of a task.
+    """
+    if every is None or data.validation is None:
+        return None
+    sentences = held_out_sentences(data.validation, data.tokenizer, count)
+    given = {"tokenizer": data.tokenizer, "collate": collate, "sentences": sentences}
+    return PreviewCallback(every=every, make=lambda model, step: preview(model, step=step, **given))
 
 
 def as_examples(sentences: Sequence[np.ndarray]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from transformers import EvalPrediction
 
 from electralab.config import ModelConfig
 from electralab.data.prepare import Prepared
-from electralab.errors import RunFailure, UserError
+from electralab.errors import UserError
 from electralab.models.build import (
     DROPOUT,
     check_fit,
@@ -24,8 +24,8 @@ from electralab.models.rtd import RtdOutput, RtdPair, RtdPairConfig
 from electralab.models.statistics import RtdStatistics
 from electralab.task_config import RtdConfig
 from electralab.tasks.auc import row_bootstrap_auc
-from electralab.tasks.base import Built, Task, millions
-from electralab.tasks.preview import PreviewCallback, held_out_sentences
+from electralab.tasks.base import Built, Task, millions, require_finite
+from electralab.tasks.preview import PreviewCallback, preview_callback
 from electralab.tasks.preview_rtd import preview
 
 # Outside the seeds a run can have: evaluation is the same in every run and never a training mask.
@@ -166,11 +166,7 @@ class ReplacedTokenDetection(Task[RtdConfig]):
         nll, disc, probe = (array.astype(np.float64) for array in evaluated.predictions)
         guessed, replaced, own_labels, probe_labels = evaluated.label_ids
         chosen, real = guessed >= 0, replaced >= 0
-        if not all(np.isfinite(part).all() for part in (nll[chosen], disc[real], probe[real])):
-            raise RunFailure(
-                "The training diverged: the model gives numbers that are not finite. Lower "
-                "`trainer.learning_rate` or raise `trainer.warmup_steps`."
-            )
+        require_finite(nll[chosen], disc[real], probe[real])
         is_replaced, doubted = replaced == 1, (disc > 0) & real
         bce = np.logaddexp(0, disc[real]) - disc[real] * is_replaced[real]
         metrics = RtdStatistics.metrics(
@@ -203,17 +199,12 @@ class ReplacedTokenDetection(Task[RtdConfig]):
 
     def previews(self, data: Prepared) -> PreviewCallback | None:
         """Returns the callback that shows held-out sentences, if previews are asked for."""
-        if self.config.preview_steps is None or data.validation is None:
-            return None
-        _, collate = self.collators(data=data, seed=0)
-        sentences = held_out_sentences(
-            data.validation, data.tokenizer, self.config.preview_examples
-        )
-        return PreviewCallback(
+        return preview_callback(
             every=self.config.preview_steps,
-            make=lambda model, step: preview(
-                model, tokenizer=data.tokenizer, collate=collate, sentences=sentences, step=step
-            ),
+            count=self.config.preview_examples,
+            data=data,
+            collate=self.collators(data=data, seed=0)[1],
+            preview=preview,
         )
 
     def describe(self, model: RtdPair) -> str:

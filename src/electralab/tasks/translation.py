@@ -15,15 +15,12 @@ from transformers import AutoModelForSeq2SeqLM, EvalPrediction, PreTrainedModel
 from electralab.config import DataConfig, ModelConfig
 from electralab.data.parallel import IGNORED, ParallelCollator, ParallelEncoder
 from electralab.data.prepare import Prepared
-from electralab.errors import RunFailure
-from electralab.models.build import set_attention
 from electralab.models.generation import set_generation, target_logits, target_nll
 from electralab.models.languages import forced_tokens, set_languages
-from electralab.models.networks import check_fits, load_network
-from electralab.models.scratch import fresh_network
 from electralab.task_config import TranslationConfig
-from electralab.tasks.base import Built, Task, gain, millions
+from electralab.tasks.base import Built, Task, gain, millions, require_finite
 from electralab.tasks.bleu import translation_scores
+from electralab.tasks.network import build_network
 
 SHOWN = 3  # sentences of the table that are printed at the end
 WIDTH = 90  # characters of them
@@ -78,32 +75,16 @@ class Translation(Task[TranslationConfig]):
         tokenizer = data.tokenizer
         languages = self.config.source_lang, self.config.target_lang
         set_languages(tokenizer, source=languages[0], target=languages[1])
-        if name_or_path is None:
-            network = fresh_network(
-                AutoModelForSeq2SeqLM,
-                tokenizer=tokenizer,
-                embedding_size=None,
-                hidden_size=model.hidden_size,
-                num_hidden_layers=model.num_hidden_layers,
-                num_attention_heads=model.num_attention_heads,
-                intermediate_size=model.intermediate_size,
-                max_position_embeddings=model.max_position_embeddings,
-                dropout=model.dropout or 0.0,
-                initializer_range=model.initializer_range,
-            )
-        else:
-            network = load_network(
-                AutoModelForSeq2SeqLM,
-                name_or_path,
-                revision=model.revision,
-                dropout=model.dropout,
-            )
         lengths = {"data.max_length": self.data.max_length}
         if self.data.max_target_length is not None:
             lengths["data.max_target_length"] = self.data.max_target_length
-        check_fits(network.model, tokenizer=tokenizer, lengths=lengths)
-        if model.attention is not None:
-            set_attention(network.model, model.attention)
+        network = build_network(
+            AutoModelForSeq2SeqLM,
+            model=model,
+            name_or_path=name_or_path,
+            tokenizer=tokenizer,
+            lengths=lengths,
+        )
         set_generation(
             network.model,
             max_new_tokens=self._longest,
@@ -167,11 +148,7 @@ class Translation(Task[TranslationConfig]):
         """
         nll, written = evaluated.predictions
         counts, index = evaluated.label_ids
-        if not np.isfinite(nll).all():
-            raise RunFailure(
-                "The training diverged: the model gives numbers that are not finite. Lower "
-                "`trainer.learning_rate` or raise `trainer.warmup_steps`."
-            )
+        require_finite(nll)
         rows = self._data.test if self._split == "test" else self._data.validation
         references = rows.table.select(index)["target"][:]
         scores, self._signatures = translation_scores(self._texts(written), references)
