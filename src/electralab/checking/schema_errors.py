@@ -66,11 +66,6 @@ def translate(
             parent = section(schema, key[:-1])
             names = [".".join((*key[:-1], name)) for name in parent.model_fields]
             found[key] = f"`{dotted}` is no key{did_you_mean(dotted, names)}"
-            if key == ("experiment",):  # a recipe that went beside the keys instead of over them
-                found[key] = (
-                    "`experiment` must name a recipe that holds keys and begins with the line "
-                    "`# @package _global_`."
-                )
         elif error["type"] == "missing":
             found[key] = f"`{dotted}` must be set, but its key is missing."
         else:
