@@ -76,6 +76,7 @@ WANTED = {
         "data.max_length": 128,
         "data.split.validation": 0.1,
         "data.split.seed": 20,
+        "task.eval_num_beams": 4,
         "trainer.learning_rate": 2e-5,
         "trainer.per_device_train_batch_size": 32,
         "trainer.per_device_eval_batch_size": 64,

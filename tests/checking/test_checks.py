@@ -108,7 +108,7 @@ def test_models_of_the_hub_pass(model):
         (
             ["model=auto", "model.name_or_path=a/b", "model.tokenizer=train"],
             "`model.tokenizer` must be that of `model.name_or_path`, whose weights know no other, but "
-            "is 'train' instead; choose model=auto.",
+            "is 'train' instead; choose model.tokenizer=auto.",
         ),
         (
             ["model=auto", "model.name_or_path=a/b", "model.hidden_size=8"],

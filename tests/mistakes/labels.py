@@ -71,6 +71,12 @@ table(
     more=("task.problem=regression", "data.split.validation=null"),
 )
 table(
+    "labels-apart-by-another-sign",
+    [(text, "a|b" if number % 2 else "b") for number, (text, _) in enumerate(GOOD)],
+    *("`task.label_separator`", "','", "'a|b'", """'task.label_separator="|"'"""),
+    more=("task.problem=multi_label",),
+)
+table(
     "label-outside-the-declared",
     GOOD,
     *("2 classes (file, number)", "'word'", "data.clean.drop_stray_labels=true"),
@@ -89,6 +95,7 @@ key("label-is-the-text", "data.columns.label=text", "`data.columns.label`", "`da
 key("weights-too-few", "task.class_weights=[1.0,2.0]", "`task.class_weights`", "3 classes", "has 2")
 key("weight-of-zero", "task.class_weights=[1.0,2.0,0.0]", "`task.class_weights`", "above 0")
 key("binary-of-three", "task.average=binary", "`task.average`", "macro", "there are 3")
+key("a-single-label", "task.labels=[file]", "`task.labels`", "a list of at least 2", '["file"]')
 key("labels-twice", "task.labels=[file,word,file]", "`task.labels`", "'file'")
 key(
     "labels-of-scores",

@@ -118,6 +118,7 @@ case("export-damaged", on_run("export", RUN, "a/b", change=_with_half_a_model), 
 case("export-over-a-file", on_run("export", RUN, "corpus.txt"), "FOLDER", "corpus.txt")
 case("export-below-a-file", on_run("export", RUN, "corpus.txt/x"), "FOLDER", "corpus.txt/x")
 case("export-not-writable", on_run("export", RUN, "/proc/x"), "FOLDER", "written", "/proc/x")
+case("push-to-no-name", on_run("export", RUN, "a/b", "--push", "a b"), "--push", "NAME", "'a b'")
 case("resume-finished", on_run("resume", RUN), "unfinished", RUN)
 case(
     "resume-without-checkpoint",

@@ -120,6 +120,14 @@ def test_what_lacks_a_token_is_refused(tmp_path, task, special, said):
     assert ("Marian" in line) is (task == "translation") and "model.tokenizer=train" in line
 
 
+def test_a_checkpoint_is_not_told_to_train_a_tokenizer(tmp_path):
+    with pytest.raises(UserError, match="choose another model, such as a") as caught:
+        load_tokenizer(
+            str(words(tmp_path, **PAD)), key="model.name_or_path", needs=needs_of("translation")
+        )
+    assert "train" not in str(caught.value)
+
+
 class Slow(PythonBackend):
     """Two pieces, told apart by Python."""
 

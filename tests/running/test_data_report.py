@@ -91,6 +91,12 @@ def test_classes_that_are_hardly_there(classes, named):
     assert all(named in line and "task.class_weights=balanced" in line for line in found)
 
 
+def test_labels_that_stand_together_have_no_weights():
+    [line] = said({"classes": {"a": 990, "b": 400, "c": 2}})
+    assert "class c: 2 of 1,000" in line and "eval_f1_macro" in line
+    assert "class_weights" not in line
+
+
 def prepared(tmp_path, splits: dict) -> SimpleNamespace:
     number = {name: seen["examples"] for name, seen in splits.items()}
     report = {

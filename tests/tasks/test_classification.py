@@ -103,6 +103,16 @@ def test_a_head_for_other_classes_is_drawn_anew_and_said(tmp_path, caplog, label
     assert built.model.config.label2id == {"file": 0, "number": 1, "word": 2}
 
 
+def test_classes_without_names_are_numbers(tmp_path):
+    folder = classifier(tmp_path / "c", ["LABEL_0", "LABEL_1", "LABEL_2"])
+    rows = [(text, NAMES.index(name)) for text, name in examples(60)]
+    _, _, built = build(tmp_path, folder, rows=rows)
+    assert built.able and built.model.config.id2label == {0: "0", 1: "1", 2: "2"}
+    score = classifier(tmp_path / "d", ["LABEL_0"])
+    _, _, built = build(tmp_path, score, rows=rows, problem="regression")
+    assert built.able and built.model.config.id2label == {0: "score"}
+
+
 def test_a_head_for_another_number_of_classes_is_drawn_anew(tmp_path):
     _, _, built = build(tmp_path, classifier(tmp_path / "c", ["a", "b"]))
     assert not built.able and built.model.classifier.out_features == 3

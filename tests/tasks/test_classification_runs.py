@@ -9,6 +9,8 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
 
 from electralab.checking.classification_checks import METRICS
@@ -144,6 +146,24 @@ def test_a_run_that_was_cut_in_its_last_step_has_all_pictures(table, here):
     assert {name: again[name] for name in again if name not in TIMING_METRICS} == {
         name: metrics[name] for name in metrics if name not in TIMING_METRICS
     }
+
+
+@pytest.mark.parametrize("problem", ["single_label", "multi_label", "regression"])
+def test_accumulation_equals_the_one_large_batch(here, problem):
+    rows = [
+        (text, len(text) / 10 if problem == "regression" else name) for text, name in examples(90)
+    ]
+    path = write_csv(here / "data.csv", rows)
+    more = [OFF, f"task.problem={problem}", "model.dropout=0", "trainer.max_steps=12"]
+    if problem == "single_label":
+        more.append("task.class_weights=[0.3,1,5]")
+    parts = ["trainer.per_device_train_batch_size=4", "trainer.gradient_accumulation_steps=2"]
+    assert main(words(path, *more, "name=one")) == 0  # 72 rows in batches of 8
+    assert main(words(path, *more, *parts, "name=two")) == 0
+    [one], [two] = runs(here, "one"), runs(here, "two")
+    one, two = (load_file(run / "model" / "model.safetensors") for run in (one, two))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-6)
 
 
 def test_the_measure_before_leaves_no_trace_in_the_training(table, here, monkeypatch):

@@ -194,6 +194,15 @@ def test_the_summary_says_the_gain_the_signature_and_some_sentences(trained):
     assert "nrefs:1|case:mixed" in log and log.count("reference  ") == 3
 
 
+@pytest.mark.parametrize("baseline", [{}, {"eval_bleu": 0.0}])
+def test_a_sentence_that_came_to_nothing_is_said_to(baseline):
+    task = make_task(examples=1)
+    task._table = [{"source": "a", "reference": "b", "before": "", "after": ""}]
+    lines = task.highlights({"eval_bleu": 0.0}, baseline=baseline, data=None)
+    assert "after          (nothing)" in lines
+    assert ("before         (nothing)" in lines) is bool(baseline)
+
+
 def test_the_sentences_of_the_table_follow_from_the_split_alone():
     task = make_task(examples=4)
 

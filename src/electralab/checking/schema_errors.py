@@ -188,6 +188,8 @@ def _limits(bounds: list[Any]) -> dict[str, Any]:
 
 def _range(bounds: list[Any]) -> str:
     limits = _limits(bounds)
+    if limits.get("min_length", 0) > 1:
+        return f"a list of at least {limits['min_length']}"
     if "pattern" in limits:
         return "up to 100 letters, digits, `.`, `_` and `-`, a letter or digit first"
     if "ge" in limits and "le" in limits:

@@ -28,9 +28,10 @@ def tokenizer_problems(model: ModelConfig, local: LocalModel | None, *, task: st
     name = model.tokenizer
     if name == "train":
         if model.name_or_path is not None:
+            choice = "model.tokenizer=auto" if model.hidden_size is None else "model=auto"
             yield (
                 "`model.tokenizer` must be that of `model.name_or_path`, whose weights know no "
-                "other, but is 'train' instead; choose model=auto."
+                f"other, but is 'train' instead; choose {choice}."
             )
         elif model.vocab_size is None:
             yield "`model.vocab_size` must be set for `model.tokenizer` train, but is null instead."
@@ -65,9 +66,12 @@ def _folder(place: Path, key: str, name: Any, local: LocalModel | None, task: st
     elif tokenizer.damage:
         yield f"`{key}` must have a tokenizer that can be read, but {tokenizer.damage}."
     elif task in _MASKING and tokenizer.lacks_mask:
+        # Weights know no other tokenizer than theirs.
+        owners = "an ELECTRA or BERT"
+        choice = f"that of {owners}, or model.tokenizer=train" if local is None else owners
         yield (
             f"`{key}` must have a tokenizer with a mask token, but that of {name} has none; choose "
-            "the tokenizer of an ELECTRA or BERT, or model.tokenizer=train."
+            f"{choice}."
         )
     elif local is not None and tokenizer.vocabulary:
         known, pieces = local.config.get("vocab_size"), max(tokenizer.vocabulary.values()) + 1

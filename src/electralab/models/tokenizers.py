@@ -59,9 +59,12 @@ def load_tokenizer(
     for token in needs:
         if getattr(tokenizer, token) is None:
             article = "an" if token.startswith("e") else "a"
+            choice = f"the tokenizer of {_OWNERS[slow]}, or model.tokenizer=train"
+            if key != "model.tokenizer":  # weights know no other tokenizer than theirs
+                choice = f"another model, such as {_OWNERS[slow]}"
             raise UserError(
-                f"`{key}` must have {article} {token}, but {name_or_path!r} has none; choose the "
-                f"tokenizer of {_OWNERS[slow]}, or model.tokenizer=train."
+                f"`{key}` must have {article} {token}, but {name_or_path!r} has none; choose "
+                f"{choice}."
             )
     if not tokenizer.is_fast and not slow:
         raise UserError(

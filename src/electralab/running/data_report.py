@@ -120,9 +120,14 @@ def remarks(splits: dict[str, dict[str, Any]]) -> list[str]:
     if rare:
         least = min(rare, key=classes.__getitem__)
         more = f" and {len(rare) - 1} more" if len(rare) > 1 else ""
+        several = sum(classes.values()) != number  # labels an example, which have no weights
+        advice = (
+            "read eval_f1_macro rather than eval_f1"
+            if several
+            else "read eval_f1 rather than eval_accuracy, and try task.class_weights=balanced"
+        )
         found.append(
-            f"class {least}{more}: {classes[least]:,} of {number:,} train examples; read eval_f1 "
-            "rather than eval_accuracy, and try task.class_weights=balanced"
+            f"class {least}{more}: {classes[least]:,} of {number:,} train examples; {advice}"
         )
     return found
 

@@ -118,12 +118,15 @@ def show_summary(
     )
 
 
-def _quoted(text: str) -> str:
-    """Quotes a text for a shell, whose prompt would complete a word at a plain tab."""
-    if "\t" not in text:
+def quoted(text: str) -> str:
+    """Quotes a text for a shell, which would act on a tab or another control character."""
+    if text.isprintable():
         return shlex.quote(text)
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\t", "\\t")
-    return f"$'{escaped}'"
+    named = {"\\": "\\\\", "'": "\\'", "\t": "\\t", "\n": "\\n"}
+    escaped = (
+        named.get(sign) or (sign if sign.isprintable() else f"\\U{ord(sign):08x}") for sign in text
+    )
+    return f"$'{''.join(escaped)}'"
 
 
 def next_commands(config: Config, folder: Path, *, texts: list[str]) -> list[str]:
@@ -137,7 +140,7 @@ def next_commands(config: Config, folder: Path, *, texts: list[str]) -> list[str
     place = shlex.quote(short(folder))
     tracked = config.tracking.mode != "off"
     lines = [command_line("electralab ui", store_words(config))] if tracked else []
-    lines += [f"electralab predict {place} {_quoted(text)}" for text in texts]
+    lines += [f"electralab predict {place} {quoted(text)}" for text in texts]
     typed = yaml.safe_load((folder / files.OVERRIDES).read_text(encoding="utf-8")) or []
     sweep = SWEEPS.get(config.task.name, ("seed=0,1,2",))
     own = ("name", "resume", *(word.partition("=")[0] for word in sweep))

@@ -69,7 +69,7 @@ def build_classifier(
         **head,
     )
     able = not network.fresh
-    if able and [*map(class_name, network.labels)] != [*map(class_name, labels)]:
+    if able and not _same_classes(network.labels, labels):
         log.warning(
             "%s tells apart %s, and not %s in this order; a new head starts from random numbers.",
             *(name_or_path, listed(network.labels), listed(labels)),
@@ -92,6 +92,18 @@ def freeze_encoder(model: PreTrainedModel) -> None:
 def listed(names: Sequence[str], most: int = 10) -> str:
     """Returns names with commas, as many as can be read."""
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
+def _same_classes(own: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Says whether a head's classes are those of the data, in their order.
+
+    🤗 Transformers calls classes without names ``LABEL_0`` and so on: they are numbers, or the one
+    output of a score.
+    """
+    numbers = [str(number) for number in range(len(own))]
+    if [*own] == [f"LABEL_{number}" for number in numbers]:
+        return [*wanted] in (numbers, [SCORE])
+    return [*map(class_name, own)] == [*map(class_name, wanted)]
 
 
 def _with_new_head(network: Network) -> Network:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MOST_CLASSES = 1000  # more than that are no classes, unless they are declared
 FEW = 20  # so many different labels are classes, however few rows there are
+SEPARATORS = "|;,"  # signs that stand between labels rather than in one
 SHOWN = 5  # wrong labels that a message names
 BATCH = 10_000
 _SEVERAL = "set task.problem=multi_label, or choose another column"
@@ -94,6 +95,7 @@ class LabelEncoder:
                 "set data.clean.drop_stray_labels=true."
             )
         self._check_number(len(names), rows)
+        self._check_separator(names, rows)
         return {"labels": ordered(names)}
 
     def stray(self, label: str | None, facts: dict[str, Any]) -> bool:
@@ -166,6 +168,18 @@ class LabelEncoder:
         if self.problem == "single_label" and isinstance(value, list):
             raise UserError(
                 f"{self.key} must hold a label a row, but holds lists, such as {value}; {_SEVERAL}."
+            )
+
+    def _check_separator(self, names: Counter[str], rows: int) -> None:
+        if self.problem != "multi_label" or names.total() > rows:
+            return
+        joined = next((name for name in names if any(sign in name for sign in SEPARATORS)), None)
+        if joined is not None:
+            sign = next(sign for sign in SEPARATORS if sign in joined)
+            raise UserError(
+                f"{self.key} must hold labels apart by `task.label_separator`, but no row has more "
+                f"than one by {self.separator!r}, and one is {joined!r}; set "
+                f"'task.label_separator=\"{sign}\"', or declare the classes in `task.labels`."
             )
 
     def _check_number(self, different: int, rows: int) -> None:

@@ -224,7 +224,8 @@ class Translation(Task[TranslationConfig]):
         if self._signatures:
             lines.append(f"BLEU           {self._signatures['bleu']}")
         for row in self._table[:SHOWN]:
-            lines += ["", *(f"{name:<14} {_cut(row[name])}" for name in row if row[name])]
+            shown = [name for name in row if name != "before" or baseline]
+            lines += ["", *(f"{name:<14} {_cut(row[name]) or '(nothing)'}" for name in shown)]
         return lines
 
     def examples(self, data: Prepared) -> list[str]:

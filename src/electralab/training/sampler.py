@@ -23,7 +23,7 @@ class EpochSampler(Sampler[int]):
         length: Examples in the data set.
         seed: Seed of the orders.
         lengths: Tokens of each example, of shape ``(length,)``; none: any order.
-        batch_size: Examples in a batch.
+        batch_size: Examples in an effective batch.
     """
 
     def __init__(

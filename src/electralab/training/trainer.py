@@ -52,13 +52,15 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        # Batches of like lengths have few pads; token blocks are full.
+        # Batches of like lengths have few pads; token blocks are full. What is accumulated or lies
+        # on several devices stands together, so that one large batch holds the same examples.
         alike = isinstance(dataset, EncodedRows)
+        parts = self.args.gradient_accumulation_steps * self.args.world_size
         return EpochSampler(
             len(dataset),
             seed=self.args.seed,
             lengths=dataset.lengths if alike else None,
-            batch_size=self._train_batch_size,
+            batch_size=self._train_batch_size * parts,
         )
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:

@@ -35,6 +35,8 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--push", metavar="NAME", help="upload the export to this hub repository")
     arguments, settings = split_options(parser, argv)
+    if arguments.push:
+        check_name(arguments.push)
     record = find(arguments.run, settings)
     source = finished_model(record.folder)
     task = run_config(record.folder)["task"]["name"]
@@ -140,17 +142,34 @@ def _pair(source: Path) -> Callable[[Path], None]:
     return write
 
 
+def check_name(name: str) -> None:
+    """Refuses what no hub repository can be called, before anything is written.
+
+    Raises:
+        UserError: With the hub's own reason.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise UserError(
+            f"--push must be NAME or OWNER/NAME, but is {name!r}: {one_line(error)}"
+        ) from error
+
+
 def push(folder: Path, name: str) -> str:
     """Uploads an export to a hub repository, which is made private if it does not exist.
 
     The token is the hub's own (``hf auth login`` or ``HF_TOKEN``); the endpoint is ``HF_ENDPOINT``.
 
     Raises:
-        UserError: The hub refuses the name or the token.
+        UserError: The hub refuses the token.
         RunFailure: The hub cannot be reached.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError
 
     api = HfApi()
     try:
@@ -158,8 +177,6 @@ def push(folder: Path, name: str) -> str:
         api.upload_folder(
             repo_id=name, folder_path=folder, commit_message="Add a model by Electralab"
         )
-    except HFValidationError as error:
-        raise UserError(f"--push must be NAME or OWNER/NAME, but is {name!r}: {error}") from error
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else "no"
         raise UserError(
