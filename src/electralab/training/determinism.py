@@ -40,4 +40,5 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("datasets").setLevel(logging.CRITICAL)  # it raises what it reports as well
     warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="Recommended: pip install sacremoses")  # in the guide
     warnings.filterwarnings("ignore", category=UserWarning, module=r"(torch|accelerate)(\.|$)")
