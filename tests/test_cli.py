@@ -299,6 +299,8 @@ def test_version(capsys):
         ("electralab check task.mask", ["task.mask_prob="]),
         ("electralab experiment=de", ["experiment=demo"]),
         ("electralab check -m tracking=o", ["tracking=off"]),
+        ("electralab experiment=tutorial_mlm task.wh", ["task.whole_word="]),
+        ("electralab experiment=adapt_then_classify adapt.task.mask", ["adapt.task.mask_prob="]),
     ],
 )
 def test_completion(monkeypatch, capsys, line, found):

@@ -110,9 +110,8 @@ case("option-of-no-number", ["predict", "x", "--top-k", "many"], "--top-k", "'ma
 case("option-unknown", ["predict", "x", "--nope"], "--nope", "--help")
 case("setting-unknown", ["predict", "x", "text", "tracking=nope"], "`tracking=nope`", "`local`")
 case("text-of-no-utf-8", on_run("predict", RUN, "caf\udce9"), "TEXT", "UTF-8", r"\udce9")
-case(
-    "predict-before-the-end", on_run("predict", RUN, "text", change=_without_model), "RUN", "resume"
-)
+case("predict-before-the-end", on_run("predict", RUN, "text", change=_unfinished), "RUN", "resume")
+case("predict-without-model", on_run("predict", RUN, "text", change=_without_model), "is gone")
 case("predict-damaged", on_run("predict", RUN, "text", change=_with_half_a_model), f"{RUN}/model")
 case("export-damaged", on_run("export", RUN, "a/b", change=_with_half_a_model), f"{RUN}/model")
 case("export-over-a-file", on_run("export", RUN, "corpus.txt"), "FOLDER", "corpus.txt")

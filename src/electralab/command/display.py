@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from typing import Any
 
 from electralab.errors import UserError
@@ -31,6 +32,7 @@ def show(flags: argparse.Namespace) -> int:
     own = flags.config_path or flags.config_dir or flags.config_name
     if flags.shell_completion:
         _complete_verbs()
+        _open_words(compose.opened)
     elif flags.overrides or own:
         path = compose.search_path(config_path=flags.config_path, config_dir=flags.config_dir)
         composer = compose.Composer(path=path, config_name=flags.config_name)
@@ -73,3 +75,12 @@ def _complete_verbs() -> None:
         print("".join(f"{verb}\n" for verb in VERBS if verb.startswith(begun)), end="")
     elif len(words) > 1 and words[1] in VERBS:
         os.environ["COMP_LINE"] = line.replace(f"{words[1]} ", "", 1)
+
+
+def _open_words(opened: Callable[[list[str]], list[str]]) -> None:
+    """Says the words before the one to complete as Hydra knows them, such as recipes."""
+    line = os.environ.get("COMP_LINE", "")
+    first, *whole = line.split(" ")[:-1] or [line]
+    if whole:
+        last = line.rpartition(" ")[2]
+        os.environ["COMP_LINE"] = " ".join([first, *opened([word for word in whole if word]), last])

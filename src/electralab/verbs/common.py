@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from electralab.errors import UserError, one_line
 from electralab.running import folder as files
+from electralab.running.resuming import is_finished
 
 if TYPE_CHECKING:
     from electralab.config import Config
@@ -63,6 +64,11 @@ def finished_model(run_folder: Path) -> Path:
         known = ", ".join(f"{run} ({arm})" for arm, ids in runs.items() for run in _each(ids))
         raise UserError(f"RUN must be a single run, but {run_folder} is a chain of {known}.")
     if not (source / "config.json").is_file():
+        if is_finished(run_folder):
+            raise UserError(
+                f"RUN must have its model, but {source / 'config.json'} is gone; bring it back, or "
+                "start the run again."
+            )
         raise UserError(
             f"RUN must have finished, but {run_folder} has no {files.MODEL}/ with a model; go on "
             f"with it: electralab resume {run_folder}"
