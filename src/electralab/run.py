@@ -31,8 +31,6 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
         RunFailure: The tracking server cannot be reached.
         Interrupted: Stopped by a signal.
     """
-    from electralab.data.prepare import prepare
-    from electralab.data.roles import columns
     from electralab.running import report
     from electralab.running.origins import find_origins
     from electralab.running.resuming import check_data
@@ -52,10 +50,8 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
         store = open_store(config.tracking, output_dir=output_dir, create=asked)
         origins = find_origins(config, store=store, output_dir=output_dir)
         task = task_class(config.task.name)(config=config.task, data=config.data)
-        data = prepare(
-            data=config.data,
-            columns=columns(config.task.name, config.data),
-            encoder=task.encoder(),
+        task.check_model(origins.model, revision=config.model.revision)
+        data = task.prepare(
             tokenizer=origins.tokenizer(config.model, task=task.name),
             cache_dir=output_dir / files.CACHE,
         )
@@ -66,7 +62,6 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
         names = {"name_or_path": origins.model, "generator": origins.generator}
         built = task.build_model(model=config.model, data=data, **names)
         report.say(f"model  {task.describe(built.model)}")
-
         store = open_store(config.tracking, output_dir=output_dir)
         record = {"store": store, "origins": origins, "data": data, "run_log": log, "link": link}
         with session.track(config, overrides, **record) as (run, folder):
@@ -74,9 +69,7 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
             trainer = session.train(config, task=task, built=built, data=data, **here)
             metrics = session.evaluate(trainer, data, signals=signals)
             session.keep_artifacts(task, trainer.model, data, run=run, folder=folder)
-            results = {"metrics": metrics, "started": started}
-            summary = report.summarise(config, run=run, folder=folder, data=data, **results)
-            shown = {"config": config, "data": data, "folder": folder, "alone": link is None}
-            report.show_summary(summary, task=task, **shown)
+            results = {"metrics": metrics, "started": started, "alone": link is None}
+            summary = report.conclude(config, task, data, run=run, folder=folder, **results)
         signals.raise_if_received()  # one that came at the very end still ends a sweep
     return summary

@@ -7,7 +7,9 @@ from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
 from tests.mistakes.case import SIZES, Cases, Place, train
+from tests.mistakes.texts import GOOD
 
+BAD = b"\xff\n"  # no UTF-8, behind what a look at the head sees
 case = Cases()
 
 
@@ -34,6 +36,14 @@ case(
         *("model=auto", f"model.name_or_path={place.part('t5', 'encoder', model_type='t5')}"),
     ],
     "`model.name_or_path`",
+)
+case(
+    "mlm-with-a-decoder",  # said before the data is read, which would end in another line
+    lambda place: [
+        *("task=mlm", "data=text", f"data.path={place.file('bad.txt', GOOD * 5000 + BAD)}", *SIZES),
+        *("model=auto", f"model.name_or_path={place.part('gpt', 'encoder', model_type='gpt2')}"),
+    ],
+    *("`model.name_or_path`", "an encoder that fills in masks", "'gpt2'"),
 )
 
 

@@ -95,20 +95,13 @@ def load_network(
         UserError: It is a model of another kind, cannot be found, or does not fit its own
             configuration.
     """
-    pair = is_pair(name_or_path)
-    if pair and auto_class is AutoModelForSeq2SeqLM:
-        raise UserError(_wrong_kind(key, auto_class, name_or_path, "discriminator"))
+    config = check_kind(auto_class, name_or_path, key=key, revision=revision)
     refusal = weights_refusal(key, name_or_path)
-    if pair:
+    source: dict[str, Any] = {"source": name_or_path, "revision": revision}
+    if config is None:
         config, state = _part(name_or_path, generator=auto_class is AutoModelForMaskedLM)
         source = {"source": None, "state_dict": state}
-    else:
-        config = load_config(name_or_path, key=key, revision=revision)
-        source = {"source": name_or_path, "revision": revision}
-    wants_decoder = auto_class is AutoModelForSeq2SeqLM
     mapping = _MAPPINGS[auto_class]
-    if type(config) not in mapping or bool(config.is_encoder_decoder) is not wants_decoder:
-        raise UserError(_wrong_kind(key, auto_class, name_or_path, config.model_type))
     labels = tuple(str(label) for _, label in sorted((config.id2label or {}).items()))
     set_dropout(config, dropout)
     for name, value in overrides.items():
@@ -131,6 +124,39 @@ def load_network(
     # A head of which even the last layer is there was made for these labels or others like them.
     own = labels if classifier and (resized or not loaded.missing) else ()
     return Network(model=loaded.model, fresh=sorted({*loaded.missing, *resized}), labels=own)
+
+
+def check_kind(
+    auto_class: type,
+    name_or_path: str,
+    *,
+    key: str = "model.name_or_path",
+    revision: str | None = None,
+) -> PretrainedConfig | None:
+    """Refuses a checkpoint that is no model for a task, by its configuration alone.
+
+    Args:
+        auto_class: As for `load_network`.
+        name_or_path: Hub name or folder.
+        key: The configuration key to name when it fails.
+        revision: Commit, tag or branch on the hub.
+
+    Returns:
+        Its configuration; none for the pair of a run.
+
+    Raises:
+        UserError: It is a model of another kind, or has no configuration that can be read.
+    """
+    wants_decoder = auto_class is AutoModelForSeq2SeqLM
+    if is_pair(name_or_path):
+        if wants_decoder:
+            raise UserError(_wrong_kind(key, auto_class, name_or_path, "discriminator"))
+        return None
+    config = load_config(name_or_path, key=key, revision=revision)
+    fits = type(config) in _MAPPINGS[auto_class]
+    if not fits or bool(config.is_encoder_decoder) is not wants_decoder:
+        raise UserError(_wrong_kind(key, auto_class, name_or_path, config.model_type))
+    return config
 
 
 def set_dropout(config: PretrainedConfig, dropout: float | None) -> None:

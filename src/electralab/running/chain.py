@@ -85,8 +85,6 @@ def _prepare_all(chain: Chain) -> None:
 
     The runs find it in the cache.
     """
-    from electralab.data.prepare import prepare
-    from electralab.data.roles import columns
     from electralab.running.origins import find_origins
     from electralab.tasks import task_class
     from electralab.tracking.store import open_store
@@ -101,13 +99,9 @@ def _prepare_all(chain: Chain) -> None:
         tokenizer = origins.tokenizer(config.model, task=config.task.name)
     for stage, part in (("adapt", chain.adapt), ("finetune", chain.finetune)):
         with _naming(dict.fromkeys(GROUPS, stage)):
-            tokenizer = prepare(
-                data=part.data,
-                columns=columns(part.task.name, part.data),
-                encoder=task_class(part.task.name)(config=part.task, data=part.data).encoder(),
-                tokenizer=tokenizer,
-                cache_dir=output_dir / files.CACHE,
-            ).tokenizer
+            task = task_class(part.task.name)(config=part.task, data=part.data)
+            cache = output_dir / files.CACHE
+            tokenizer = task.prepare(tokenizer=tokenizer, cache_dir=cache).tokenizer
 
 
 @contextmanager

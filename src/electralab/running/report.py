@@ -51,6 +51,23 @@ def show_data(data: Prepared) -> None:
     say(*data_report.lines(data))
 
 
+def conclude(
+    config: Config,
+    task: Task,
+    data: Prepared,
+    *,
+    run: TrackedRun,
+    folder: Path,
+    metrics: dict[str, float],
+    started: float,
+    alone: bool,
+) -> dict[str, Any]:
+    """Writes the summary of a run and prints it; the arguments are those of the two below."""
+    summary = summarise(config, run=run, folder=folder, data=data, metrics=metrics, started=started)
+    show_summary(summary, task=task, config=config, data=data, folder=folder, alone=alone)
+    return summary
+
+
 def summarise(
     config: Config,
     *,

@@ -10,16 +10,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 from torch import Tensor
 
+from electralab.data.prepare import Prepared, prepare
+from electralab.data.roles import columns
 from electralab.errors import RunFailure
+from electralab.models.networks import check_kind
 from electralab.schema import Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from transformers import EvalPrediction, PreTrainedModel, TrainerCallback
+    from transformers import (
+        EvalPrediction,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+        TrainerCallback,
+    )
 
     from electralab.config import DataConfig, ModelConfig
-    from electralab.data.prepare import Prepared
+    from electralab.data.prepare import TrainTokenizer
     from electralab.data.rows import RowEncoder
 
 Keys = TypeVar("Keys", bound=Section)
@@ -60,12 +68,41 @@ class Task(ABC, Generic[Keys]):
 
     name: ClassVar[str]
     tokens: ClassVar[int]  # position of the number of real tokens in the vector of sums
+    auto_class: ClassVar[type | None] = None  # of 🤗 Transformers; none: the task loads by itself
 
     at_start: bool = False  # whether what is being measured is the model before its training
 
     def __init__(self, *, config: Keys, data: DataConfig) -> None:
         self.config = config
         self.data = data
+
+    def check_model(self, name_or_path: str | None, *, revision: str | None) -> None:
+        """Refuses a checkpoint of another kind, before its data is prepared.
+
+        Args:
+            name_or_path: Hub name or folder; none: from scratch.
+            revision: Commit, tag or branch on the hub.
+
+        Raises:
+            UserError: It is a model of another kind.
+        """
+        if name_or_path is not None and self.auto_class is not None:
+            check_kind(self.auto_class, name_or_path, revision=revision)
+
+    def prepare(
+        self, *, tokenizer: PreTrainedTokenizerBase | TrainTokenizer, cache_dir: Path
+    ) -> Prepared:
+        """Prepares the data of the task, or takes what an earlier run prepared.
+
+        Args:
+            tokenizer: A tokenizer, or how to train one.
+            cache_dir: Where what is prepared lies.
+
+        Raises:
+            UserError: The source, its texts or the tokenizer are not as they should be.
+        """
+        how = {"columns": columns(self.name, self.data), "encoder": self.encoder()}
+        return prepare(data=self.data, tokenizer=tokenizer, cache_dir=cache_dir, **how)
 
     def encoder(self) -> RowEncoder | None:
         """Returns how an example becomes a row; none: texts become token blocks."""

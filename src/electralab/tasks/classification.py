@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.metrics import confusion_matrix
 from torch import Tensor
-from transformers import EvalPrediction, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, EvalPrediction, PreTrainedModel
 
 from electralab.config import ModelConfig
 from electralab.data.collate import PaddingCollator
@@ -41,6 +41,7 @@ class Classification(Task[ClassificationConfig]):
     """The task `classification`."""
 
     name = "classification"
+    auto_class = AutoModelForSequenceClassification
     tokens = STATISTICS.index("tokens")
 
     _labels: Sequence[str] = ()  # names of the classes; none where there are scores

@@ -49,6 +49,7 @@ class MaskedLanguageModelling(Task[MlmConfig]):
     """The task `mlm`."""
 
     name = "mlm"
+    auto_class = AutoModelForMaskedLM
     tokens = NAMES.index("real")
 
     def build_model(

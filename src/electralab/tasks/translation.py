@@ -41,6 +41,7 @@ class Translation(Task[TranslationConfig]):
     """The task `translation`."""
 
     name = "translation"
+    auto_class = AutoModelForSeq2SeqLM
     tokens = 0
 
     def __init__(self, *, config: TranslationConfig, data: DataConfig) -> None:
