@@ -13,7 +13,11 @@ import pytest
 
 import electralab.run
 from electralab import cli
+from electralab.cli import parse_flags
+from electralab.command.points import checked
 from electralab.errors import Interrupted, RunFailure, UserError
+from electralab.running import counts
+from electralab.running.counts import length
 
 
 class Recorder:
@@ -134,8 +138,6 @@ def test_the_whole_trace_on_request(ran, monkeypatch):
 def test_signals_have_their_status(ran, failure, status):
     ran.fail[1] = failure
     assert cli.main(["seed=1"]) == status
-    assert cli.main(["-m", "seed=1,2"]) == status
-    assert 2 not in ran.seeds  # a sweep stops as well
 
 
 def test_a_stopped_run_says_how_to_go_on(ran, errors):
@@ -143,42 +145,6 @@ def test_a_stopped_run_says_how_to_go_on(ran, errors):
     ran.fail[0].run_folder = "outputs/x"
     assert cli.main([]) == 143
     assert errors() == ["stopped; go on with: electralab resume outputs/x"]
-
-
-# Sweeps.
-
-
-def test_a_sweep_runs_every_point(ran):
-    assert cli.main(["-m", "seed=1,2", "task.mask_prob=0.1,0.2", "trainer.optim=sgd"]) == 0
-    found = [(config.seed, config.task.mask_prob) for config, _ in ran.calls]
-    assert found == [(1, 0.1), (1, 0.2), (2, 0.1), (2, 0.2)]
-    assert ran.calls[0][1] == ["seed=1", "task.mask_prob=0.1", "trainer.optim=sgd"]
-
-
-def test_flags_may_stand_anywhere(ran):
-    assert cli.main(["seed=1,2", "-m", "name=x"]) == 0
-    assert ran.seeds == [1, 2]
-
-
-def test_equal_points_run_once(ran, errors):
-    assert cli.main(["--multirun", "seed=1,1,2"]) == 0
-    assert ran.seeds == [1, 2]
-    assert any("the same as an earlier one" in line for line in errors())
-
-
-def test_a_failure_stops_no_other_job_and_is_said_twice(ran, errors):
-    ran.fail[2] = UserError("`data.path` is bad.")
-    assert cli.main(["-m", "seed=1,2,3"]) == 1
-    assert ran.seeds == [1, 2, 3]
-    found = errors()
-    assert found.index("`data.path` is bad.") < found.index("[3/3] seed=3")
-    assert found[-2:] == ["1 of 3 jobs failed:", "  seed=2: `data.path` is bad."]
-
-
-def test_a_mistake_in_one_point_stops_a_sweep_before_its_first_job(ran, errors, tmp_path):
-    assert cli.main(["-m", "task.mask_prob=0.1,1.2", "seed=1,2"]) == 2
-    assert errors() == ["`task.mask_prob` must be above 0 and below 1, but is 1.2 instead."]
-    assert ran.calls == [] and list(tmp_path.iterdir()) == []
 
 
 def test_a_person_s_recipe_is_found(ran, tmp_path):
@@ -250,8 +216,29 @@ def test_check_says_ok_and_the_signature(ran, capsys, tmp_path):
 def test_check_shows_every_point(ran, capsys):
     assert cli.main(["check", "-m", "seed=1,2,2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 4 and lines[-1].startswith("3 configurations (1 of them twice, run once)")
-    assert lines[1] == lines[2] != lines[0]
+    assert [line.split()[-1] for line in lines[:2]] == ["seed=1", "seed=2"]
+    assert lines[2].endswith("seed=2   the same as seed=2") and lines[1].split()[1] in lines[2]
+    assert lines[3].startswith("2 points (1 more are the same as others); run them with:")
+    assert len(lines) == 4
+
+
+def test_check_counts_the_steps_and_tokens_of_a_point(ran, capsys):
+    """Tokens need data that was prepared; steps only where they follow from epochs."""
+    Path("corpus.txt").write_text("a text of some words\n" * 50)
+    words = ["data=text", "data.path=corpus.txt", "trainer.per_device_train_batch_size=4"]
+    [config] = [point.config for point in checked(parse_flags(words)).points]
+    assert length(config) == (None, None)
+    assert length(_with(config, max_steps=7)) == (7, None)
+    counts.keep(config, {"rows": {"train": 30}, "tokens": {"train": 900}})
+    assert length(config) == (8, 8 * 4 * 30)  # of 30 rows, one epoch in batches of 4
+    assert length(_with(config, num_train_epochs=2, gradient_accumulation_steps=2)) == (8, 1920)
+    assert length(_with(config, max_steps=7)) == (7, 7 * 4 * 30)
+    assert cli.main(["check", *words]) == 0
+    assert capsys.readouterr().out.split()[2:6] == ["8", "steps", "960", "tokens"]
+
+
+def _with(config, **trainer):
+    return config.model_copy(update={"trainer": config.trainer | trainer})
 
 
 def test_check_shows_all_problems(ran, errors):

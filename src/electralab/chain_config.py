@@ -82,6 +82,7 @@ def _run(chain: Chain, stage: Stage, *, model: ModelConfig, seed: int) -> Config
         output_dir=chain.output_dir,
         resume=None,
         objective=None,
+        sweep=chain.sweep,
         tracking=chain.tracking,
         task=stage.task,
         data=stage.data,

@@ -8,6 +8,7 @@ import os
 import sys
 from typing import Any, NoReturn
 
+from electralab import processes
 from electralab.checking.nearest import did_you_mean
 from electralab.errors import Interrupted, UserError
 
@@ -41,15 +42,16 @@ def main(argv: list[str] | None = None) -> int:
     # that something else wants too makes small steps six times slower (measured: 2,400 tokens/s
     # instead of 15,000); spinning briefly costs a tenth on an idle machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    processes.hush()
     try:
         return _dispatch(words)
     except UserError as error:
-        for line in error.problems:
-            print(line, file=sys.stderr)
+        processes.complain(error.problems)
         return error.exit_status
     except (Interrupted, KeyboardInterrupt) as error:
         if folder := getattr(error, "run_folder", None):
-            print(f"stopped; go on with: electralab resume {folder}", file=sys.stderr)
+            command = processes.command()
+            print(f"stopped; go on with: {command} resume {folder}", file=sys.stderr)
         return error.exit_status if isinstance(error, Interrupted) else 130
     except SystemExit as error:  # of the parser, or of Hydra's display flags
         return error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -59,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         from electralab.command.jobs import describe
 
-        print(describe(error), file=sys.stderr)
+        processes.complain([describe(error)])
         return 1
 
 
@@ -88,17 +90,17 @@ def _version() -> int:
 
 
 def _run(flags: argparse.Namespace) -> int:
-    from electralab.command import jobs
     from electralab.command.points import checked
 
     command = checked(flags)
-    return jobs.launch(
-        flags.overrides,
-        path=command.path,
-        config_name=flags.config_name,
-        multirun=command.multirun,
-        total=len(command.points),
-    )
+    if command.multirun:
+        processes.refuse_several("a sweep", "its launcher runs several jobs at once")
+        from electralab.sweeping import launch
+
+        return launch.run(command, flags)
+    from electralab.command import jobs
+
+    return jobs.launch(flags.overrides, path=command.path, config_name=flags.config_name)
 
 
 class _Parser(argparse.ArgumentParser):

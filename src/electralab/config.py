@@ -114,6 +114,15 @@ class TrackingConfig(Section):
     uri: Text | None
 
 
+class SweepConfig(Section):
+    """`sweep`: what a sweep does with jobs that it knows from before, and with failures."""
+
+    on_finished: Literal["skip", "rerun"]
+    on_failed: Literal["retry", "skip"]
+    fail_fast: bool
+    same_code: bool
+
+
 class Stage(Section, Generic[Task]):
     """What one training is made of."""
 
@@ -131,7 +140,8 @@ class Experiment(Section):
     deterministic: bool
     output_dir: Text
     resume: Text | None
-    objective: Text | None
+    objective: Text | Annotated[list[Text], Field(min_length=1)] | None
+    sweep: SweepConfig
     tracking: TrackingConfig
 
 

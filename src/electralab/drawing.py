@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from pathlib import Path
@@ -13,10 +14,17 @@ _CJK = ("Noto Sans CJK KR", "Noto Sans KR", "NanumGothic", "Malgun Gothic", "App
 
 def save(figure: Any, path: Path) -> None:
     """Writes a picture, with a font for Korean names where the machine has one."""
+    path.write_bytes(png(figure))
+
+
+def png(figure: Any) -> bytes:
+    """Returns a picture as the bytes of a PNG file, which are the same for the same picture."""
+    stream = io.BytesIO()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(path, dpi=110)
+        figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+    return stream.getvalue()
 
 
 def fonts() -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from electralab import processes
 from electralab.config import Config
 from electralab.running import folder as files
-
-Link = Callable[[], Mapping[str, str]]
+from electralab.running.part import Link
 
 
 def execute(config: Config, overrides: list[str], *, link: Link | None = None) -> dict[str, Any]:
@@ -21,10 +20,10 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
     Args:
         config: A configuration that passed its checks.
         overrides: What was typed, for the record.
-        link: Returns the tags that join the run to a chain, when it begins; none: it stands alone.
+        link: Says what the run is part of, when it begins; none: it stands alone.
 
     Returns:
-        The run's summary, as in its ``summary.json``.
+        The run's summary, as in its ``summary.json``; nothing where another process writes it.
 
     Raises:
         UserError: Something in the configuration or the data must be changed.
@@ -37,26 +36,25 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
     from electralab.running.run_log import RunLog
     from electralab.tasks import task_class
     from electralab.tracking.store import open_store
-    from electralab.training import session
+    from electralab.training import session, together
     from electralab.training.determinism import quiet_libraries, seed_everything
     from electralab.training.signals import StopOnSignal
 
     started = time.time()
     quiet_libraries()
     output_dir = Path(config.output_dir).absolute()
-    with StopOnSignal() as signals, RunLog() as log:
+    with StopOnSignal() as signals, RunLog() as log, together.one_reason():
         arguments = session.training_arguments(config, output_dir)
         asked = config.tracking.mode == "server"  # a dead one is noticed before any work
         store = open_store(config.tracking, output_dir=output_dir, create=asked)
         origins = find_origins(config, store=store, output_dir=output_dir)
         task = task_class(config.task.name)(config=config.task, data=config.data)
         task.check_model(origins.model, revision=config.model.revision)
-        data = task.prepare(
-            tokenizer=origins.tokenizer(config.model, task=task.name),
-            cache_dir=output_dir / files.CACHE,
-        )
+        tokenizer = origins.tokenizer(config.model, task=task.name)
+        with together.main_first():
+            data = task.prepare(tokenizer=tokenizer, cache_dir=output_dir / files.CACHE)
         check_data(origins.resumed, fingerprint=data.fingerprint)
-        report.show_data(data)
+        report.show_data(config, data)
 
         seed_everything(config.seed, deterministic=config.deterministic)
         names = {"name_or_path": origins.model, "generator": origins.generator}
@@ -64,10 +62,13 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
         report.say(f"model  {task.describe(built.model)}")
         store = open_store(config.tracking, output_dir=output_dir)
         record = {"store": store, "origins": origins, "data": data, "run_log": log, "link": link}
-        with session.track(config, overrides, **record) as (run, folder):
+        opened = session.track(config, overrides, **record)
+        with together.one_record(opened) as (run, folder):
             here = {"arguments": arguments, "run": run, "folder": folder, "signals": signals}
             trainer = session.train(config, task=task, built=built, data=data, **here)
             metrics = session.evaluate(trainer, data, signals=signals)
+            if not processes.is_main():
+                return {}  # when the main process has recorded the end
             session.keep_artifacts(task, trainer.model, data, run=run, folder=folder)
             results = {"metrics": metrics, "started": started, "alone": link is None}
             summary = report.conclude(config, task, data, run=run, folder=folder, **results)

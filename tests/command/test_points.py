@@ -66,8 +66,8 @@ def test_a_node_stands_for_its_keys():
 
 def test_who_only_looks_is_asked_for_types_alone():
     looking = parse_flags(["output_dir=/proc/nowhere", "data=text", "data.path=nowhere"])
-    [(_, config)] = typed(looking).points
-    assert config.output_dir == "/proc/nowhere"
+    [point] = typed(looking).points
+    assert point.config.output_dir == "/proc/nowhere"
     with pytest.raises(UserError):
         typed(parse_flags(["output_dir=5"]))
 

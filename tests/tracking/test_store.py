@@ -90,7 +90,8 @@ def test_looking_makes_nothing_and_asks_nobody(tmp_path):
 
 
 def test_one_process_of_a_distributed_run_records(tmp_path, monkeypatch):
-    monkeypatch.setenv("RANK", "1")
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
     assert open_store(LOCAL, output_dir=tmp_path / "none") == Store("off")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.chain_config import adaptation, adapted_model, fine_tuning, unadapted_model
-from electralab.config import Chain
+from electralab.config import Chain, Stage
 from electralab.data import embedded, files
 from electralab.errors import UserError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # What only says where things lie, how they are shown, or how many hands do the work.
 _LEFT_OUT = {
-    (): ("output_dir", "tracking", "resume", "objective"),
+    (): ("output_dir", "tracking", "resume", "objective", "sweep"),
     ("data",): ("num_proc",),
     ("task",): ("preview_steps", "preview_examples"),
     ("trainer",): ("disable_tqdm", "log_level", "log_level_replica", "log_on_each_node"),
@@ -43,7 +43,7 @@ def signature(config: Config | Chain) -> str:
             runs.append(fine_tuning(config, model=adapted_model(config, named), seed=first))
         content: Any = [*map(signature, runs), *seeds]
     else:
-        content = settings(config.model_dump()) | {"files": _sources(config)}
+        content = settings(config.model_dump()) | {"files": sources(config)}
     text = json.dumps(_canonical(content), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -77,7 +77,18 @@ def _canonical(node: Any) -> Any:
     return node
 
 
-def _sources(config: Config) -> list[Any]:
+def sources(config: Config | Chain) -> list[Any]:
+    """Returns the paths, sizes and times of the files that a configuration starts from.
+
+    Args:
+        config: A typed configuration; a file that is not there is left out.
+    """
+    if isinstance(config, Chain):
+        return [_of_stage(stage) for stage in (config.adapt, config.finetune)]
+    return _of_stage(config)
+
+
+def _of_stage(config: Stage) -> list[Any]:
     data, model = config.data, config.model
     if data.source in embedded.COLUMNS:
         found: list[Any] = [_embedded(data.source)]

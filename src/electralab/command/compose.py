@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -38,11 +38,13 @@ class Point:
         overrides: What makes it, as typed.
         container: Nested mappings; an unset value is ``???``.
         problems: For each key that could not be resolved or must not be there, a line.
+        values: Of the swept keys; a group has its option's name.
     """
 
     overrides: list[str]
     container: dict[str, Any]
     problems: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -53,11 +55,15 @@ class Composition:
         multirun: A sweep rather than one run.
         points: Its configurations, in order; equal ones are all there.
         problems: Everything that is wrong with composing, a line each.
+        common: The configuration without the swept keys, plain; of a sweep alone.
+        sweeper: Hydra's settings of the sweeper, plain.
     """
 
     multirun: bool
     points: list[Point]
     problems: list[str]
+    common: dict[str, Any] = field(default_factory=dict)
+    sweeper: dict[str, Any] = field(default_factory=dict)
 
 
 def opened(overrides: list[str]) -> list[str]:
@@ -155,11 +161,14 @@ class Composer:
             for item in task:
                 if item.is_sweep_override():
                     self._add(hydra_messages.sweep_without_m(item))
-            combinations = [fixed]
-        else:
-            combinations = self._combinations(first, task, fixed)
-        points = [self._point(combination) for combination in combinations]
-        return Composition(multirun, points, list(self._problems))
+            return Composition(False, [self._point(fixed)], list(self._problems))
+        sweeper = OmegaConf.to_container(first.hydra.sweeper, resolve=True)
+        swept, combinations = self._combinations(sweeper, task, fixed)
+        points = [self._point(combination, swept) for combination in combinations]
+        problems = list(self._problems)
+        # What is wrong without a swept key is right with it, or has been said of the points.
+        common = self._point([item for item in fixed if item.get_key_element() not in swept])
+        return Composition(True, points, problems, common.container, sweeper)
 
     def _add(self, problem: str) -> None:
         # An override that is wrong in all points is one problem.
@@ -203,19 +212,21 @@ class Composer:
         )
 
     def _combinations(
-        self, first: DictConfig, task: list[Override], fixed: list[Override]
-    ) -> list[list[Override]]:
-        sweeper = first.hydra.sweeper
+        self, sweeper: dict[str, Any], task: list[Override], fixed: list[Override]
+    ) -> tuple[set[str], list[list[Override]]]:
+        """Returns the swept keys, and the overrides of each point."""
+        swept = {item.get_key_element() for item in task if item.is_sweep_override()}
         if sweeper.get("_target_") != f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}":
-            return [fixed]  # another sweeper chooses its points while it runs
+            return swept, [fixed]  # another sweeper chooses its points while it runs
         params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
         try:
             arguments = self._parse(opened(params)) + task
             batches = BasicSweeper.split_arguments(arguments, None)
         except HydraException as error:
             self._add(hydra_messages.composition(error))
-            return [fixed]
-        return [self._parse(words) for words in batches[0]]
+            return swept, [fixed]
+        swept |= {item.get_key_element() for item in arguments if item.is_sweep_override()}
+        return swept, [self._parse(words) for words in batches[0]]
 
     def _refused(self, item: Override, said: Callable[[str], str | None]) -> bool:
         problem = said(*as_typed([item.input_line]))
@@ -260,18 +271,23 @@ class Composer:
             self._add(problem)
         return config
 
-    def _point(self, overrides: list[Override]) -> Point:
+    def _point(self, overrides: list[Override], swept: Collection[str] = ()) -> Point:
+        values = {
+            as_typed([f"{key}="])[0].rstrip("="): item.value()
+            for item in overrides
+            if (key := item.get_key_element()) in swept
+        }
         typed = as_typed([item.input_line for item in overrides])
         base = self._base([item for item in overrides if self._is_group(item)])
         if base is not None:
             said = stages.without_a_stage if is_chain(base) else stages.without_a_chain
             overrides = [item for item in overrides if not self._refused(item, said)]
             base = self._base([item for item in overrides if self._is_group(item)])
-        values = [item for item in overrides if not self._is_group(item)]
+        settings = [item for item in overrides if not self._is_group(item)]
         if base is None:
-            return Point(typed, {})
+            return Point(typed, {}, values=values)
         config = copy.deepcopy(base)
-        for item in values:
+        for item in settings:
             try:
                 ConfigLoaderImpl._apply_overrides_to_config([item], config)
             except HydraException as error:
@@ -288,7 +304,7 @@ class Composer:
                 if name in container:
                     problems[name] = stages.without_a_stage(name)
                     del container[name]
-        return Point(typed, container, problems)
+        return Point(typed, container, problems, values)
 
 
 def _resolved(config: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from electralab import processes
 from electralab.chain_config import (
     ARMS,
     GROUPS,
@@ -20,12 +21,13 @@ from electralab.chain_config import (
 from electralab.config import Chain, Config
 from electralab.errors import Interrupted, UserError
 from electralab.running import folder as files
+from electralab.running.part import Link
 from electralab.running.reuse import find_finished, run_once
 
 Summary = dict[str, Any]
 
 
-def execute(chain: Chain, overrides: list[str]) -> Summary:
+def execute(chain: Chain, overrides: list[str], *, link: Link | None = None) -> Summary:
     """Runs a chain; what an earlier command has finished of it is taken over.
 
     No folder or tracked run is made before the data of both stages is prepared.
@@ -33,6 +35,7 @@ def execute(chain: Chain, overrides: list[str]) -> Summary:
     Args:
         chain: A configuration that passed its checks.
         overrides: What was typed, for the record.
+        link: Says what the chain is part of, when it begins; none: it stands alone.
 
     Returns:
         The chain's summary, as in its ``summary.json``.
@@ -47,6 +50,7 @@ def execute(chain: Chain, overrides: list[str]) -> Summary:
     from electralab.training.determinism import quiet_libraries
     from electralab.training.signals import StopOnSignal
 
+    processes.refuse_several("a chain", "start each stage by itself, or the chain without torchrun")
     started = time.time()
     quiet_libraries()
     seeds, named = chain.finetune.seeds, chain.finetune.model.name_or_path
@@ -57,9 +61,9 @@ def execute(chain: Chain, overrides: list[str]) -> Summary:
         """One run of the chain, or the finished one that it would repeat."""
         title = f"[{next(steps)}/{total}] {stage}"
         with _naming(dict.fromkeys(GROUPS, "finetune") | origin):
-            return run_once(config, overrides, title=title, link=lambda: record.tags(stage))
+            return run_once(config, overrides, title=title, link=lambda: record.part(stage))
 
-    with StopOnSignal(), ChainRecord(chain, overrides) as record:
+    with StopOnSignal(), ChainRecord(chain, overrides, link=link) as record:
         adapted: Summary | None = None
         if named is None:
             if find_finished(adaptation(chain)) is None:

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.checking.signature import signature
-from electralab.errors import Interrupted
+from electralab.data.contents import contents
+from electralab.errors import Interrupted, one_line
 from electralab.running import chain_report
 from electralab.running import folder as files
+from electralab.running.part import PARENT_TAG, Link, Part
 from electralab.running.report import short
 from electralab.tracking import provenance
+from electralab.tracking.params import flatten
 from electralab.tracking.run import TrackedRun, tracked_run
 from electralab.tracking.store import Store, open_store
 
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
     from electralab.config import Chain
 
 TASK = "chain"  # in the place of a task, where a run says what it is
-PARENT_TAG = "mlflow.parentRunId"  # under which the MLflow UI nests
 
 
 class ChainRecord:
@@ -34,10 +36,12 @@ class ChainRecord:
     Args:
         chain: The configuration.
         overrides: What was typed.
+        link: Says what the chain is part of; none: it stands alone.
     """
 
-    def __init__(self, chain: Chain, overrides: list[str]) -> None:
+    def __init__(self, chain: Chain, overrides: list[str], *, link: Link | None = None) -> None:
         self.chain = chain
+        self._link = link
         self.overrides = overrides
         self.signature = signature(chain)
         self._run: TrackedRun | None = None
@@ -52,19 +56,20 @@ class ChainRecord:
         if error is not None and self._run is not None:
             stopped = isinstance(error, Interrupted | KeyboardInterrupt)
             status = "KILLED" if stopped else "FAILED"
-            files.write_json(self._folder / files.SUMMARY, self._summary(status))
+            reason = {} if stopped else {"reason": one_line(error)}
+            files.write_json(self._folder / files.SUMMARY, self._summary(status) | reason)
             if stopped:
                 error.run_folder = self._folder  # the command line says what to do with it
         self._stack.__exit__(kind, error, trace)
 
-    def tags(self, stage: str) -> dict[str, str]:
+    def part(self, stage: str) -> Part:
         """Returns what joins a run to the chain.
 
         Args:
             stage: ``adapt``, or the arm and the seed.
         """
         run, _ = self._open()
-        return {PARENT_TAG: run.run_id, "chain": self.signature, "stage": stage}
+        return Part(tags={PARENT_TAG: run.run_id, "chain": self.signature, "stage": stage})
 
     def finish(
         self,
@@ -109,28 +114,38 @@ class ChainRecord:
             chain, sign = self.chain, self.signature
             output_dir = Path(chain.output_dir).absolute()
             store = open_store(chain.tracking, output_dir=output_dir)
-            earlier = _earlier(output_dir / chain.name, sign, store)
+            part = self._link() if self._link else Part(tags={})
+            places = (
+                [part.folder]
+                if part.folder
+                else sorted((output_dir / chain.name).glob(f"*-{sign}*"), reverse=True)
+            )
+            earlier = _earlier(places, store)
             self._run = self._stack.enter_context(
                 tracked_run(
                     store,
                     experiment=chain.name,
-                    run_name=f"{chain.name}-{sign}",
-                    params=chain.model_dump(),
-                    tags={"signature": sign, "task": TASK, "chain": sign},
+                    run_name=part.title or f"{chain.name}-{sign}",
+                    params=flatten(chain.model_dump(exclude={"sweep"})) | dict(part.params),
+                    tags={"signature": sign, "task": TASK, "chain": sign, **part.tags},
                     run_id=earlier[0] if earlier else None,
                 )
             )
-            self._folder = earlier[1] if earlier else self._new_folder(output_dir)
+            self._folder = earlier[1] if earlier else self._new_folder(output_dir, part.folder)
             words = files.without_secrets(self.overrides)
             command = shlex.join(["electralab", *words])
             self._run.set_tags({"folder": str(self._folder), "command": command})
             provenance.record(self._run, provenance.provenance())
         return self._run, self._folder
 
-    def _new_folder(self, output_dir: Path) -> Path:
-        folder = files.new_run_folder(output_dir, name=self.chain.name, signature=self.signature)
+    def _new_folder(self, output_dir: Path, place: Path | None) -> Path:
+        folder = files.new_run_folder(
+            output_dir, name=self.chain.name, signature=self.signature, folder=place
+        )
         identity = {"run_id": self._run.run_id, "signature": self.signature, "task": TASK}
-        identity["working_dir"] = os.getcwd()
+        identity |= {"working_dir": os.getcwd(), "code": provenance.code()}
+        parts = (contents(stage.data) for stage in (self.chain.adapt, self.chain.finetune))
+        identity["contents"] = " ".join(parts)
         config = self.chain.model_dump()
         files.describe_run(folder, identity=identity, config=config, overrides=self.overrides)
         for name in (files.CONFIG, files.OVERRIDES):
@@ -138,9 +153,9 @@ class ChainRecord:
         return folder
 
 
-def _earlier(parent: Path, sign: str, store: Store) -> tuple[str, Path] | None:
-    """Returns the id and the folder of the newest chain of a signature that the store knows."""
-    for folder in sorted(parent.glob(f"*-{sign}*"), key=lambda path: path.name, reverse=True):
+def _earlier(places: list[Path], store: Store) -> tuple[str, Path] | None:
+    """Returns the id and the folder of the first chain among places that the store knows."""
+    for folder in places:
         try:
             identity = json.loads((folder / files.IDENTITY).read_text(encoding="utf-8"))
             run_id = identity["run_id"] if identity["task"] == TASK else None

@@ -106,7 +106,11 @@ def _table(metrics: Mapping[str, float], runs: Runs) -> str:
             break
     for name in shown:
         cells = [
-            _cell(metrics, f"{part}.{name}", "+" if part == "gain" else "")
+            cell(
+                metrics[f"{part}.{name}"],
+                metrics.get(f"{part}.{name}{SPREAD}"),
+                sign="+" if part == "gain" else "",
+            )
             for part in ("finetune", "unadapted", "gain")
         ]
         table.add_row(name, *cells, f"{agreeing(runs, name)} of {seeds}")
@@ -115,10 +119,20 @@ def _table(metrics: Mapping[str, float], runs: Runs) -> str:
     return console.file.getvalue().rstrip()
 
 
-def _cell(metrics: Mapping[str, float], name: str, sign: str) -> str:
-    text = f"{metrics[name]:{sign}.4f}"
-    spread = metrics.get(f"{name}{SPREAD}")
-    return text if spread is None else f"{text} ± {spread:.4f}"
+def cell(mean: float, sd: float | None = None, *, sign: str = "") -> str:
+    """Returns a mean and its standard deviation with as many decimals as they can bear.
+
+    Args:
+        mean: A finite number.
+        sd: None: the mean alone.
+        sign: ``+`` to write the sign of positive numbers.
+
+    >>> cell(0.73125, 0.01), cell(412.345), cell(0.0000185)
+    ('0.7312 ± 0.0100', '412.3', '1.850e-05')
+    """
+    size = abs(mean)
+    form = ".3e" if 0 < size < 5e-4 > (sd or 0) else ".4f" if size < 100 else ".1f"
+    return f"{mean:{sign}{form}}" if sd is None else f"{mean:{sign}{form}} ± {sd:{form}}"
 
 
 def _names(runs: Runs) -> list[str]:

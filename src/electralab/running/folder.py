@@ -15,12 +15,21 @@ from electralab.tracking.redaction import mask_value
 
 CONFIG, OVERRIDES, LOG = "config.yaml", "overrides.yaml", "run.log"
 IDENTITY, SUMMARY, BASELINE = "run.json", "summary.json", "baseline.json"
+HISTORY = "history.json"  # what was logged at each step
 CHECKPOINTS, MODEL = "checkpoints", "model"
 CACHE = "cache"  # of an output folder, beside its runs
 
 
-def new_run_folder(output_dir: Path, *, name: str, signature: str) -> Path:
-    """Makes ``<output_dir>/<name>/<time>-<signature>``; two runs of one second get two folders."""
+def new_run_folder(
+    output_dir: Path, *, name: str, signature: str, folder: Path | None = None
+) -> Path:
+    """Makes ``<output_dir>/<name>/<time>-<signature>``, or the folder that is given.
+
+    Two runs of one second get two folders.
+    """
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
     stem = f"{datetime.now():%Y-%m-%d_%H-%M-%S}-{signature}"
     for attempt in range(1, 1000):
         folder = output_dir / name / (stem if attempt == 1 else f"{stem}-{attempt}")
@@ -32,12 +41,12 @@ def new_run_folder(output_dir: Path, *, name: str, signature: str) -> Path:
     raise FileExistsError(output_dir / name / stem)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Writes a file so that it is there whole or not at all."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -46,7 +55,7 @@ def write_whole(path: Path, text: str) -> None:
         raise
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
     """Writes a JSON file, whole or not at all."""
     write_whole(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 

@@ -14,7 +14,7 @@ import yaml
 
 from electralab.checking.signature import signature
 from electralab.config import Chain, Config
-from electralab.running import data_report
+from electralab.running import counts, data_report
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
@@ -46,9 +46,10 @@ def say(*lines: str) -> None:
     log.info("%s", "\n".join(lines).strip("\n"))
 
 
-def show_data(data: Prepared) -> None:
-    """Prints what the data came to, and what in it should make one think."""
+def show_data(config: Config, data: Prepared) -> None:
+    """Prints what the data came to, and what in it should make one think; `check` can count it."""
     say(*data_report.lines(data))
+    counts.keep(config, data.report)
 
 
 def conclude(

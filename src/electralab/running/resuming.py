@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from electralab import processes
 from electralab.checking.local_models import weights_damage
 from electralab.checking.signature import settings, signature
 from electralab.errors import UserError
@@ -59,6 +60,7 @@ def find_resumed(config: Config, *, store: Store | None) -> RunRecord | None:
             f"{record.folder}), or start a new run without `resume`."
         )
     if not is_trained(record.folder):
+        _check_processes(record.folder)
         _check_checkpoint(record.folder)
     return record
 
@@ -71,6 +73,11 @@ def is_finished(folder: Path) -> bool:
 def is_trained(folder: Path) -> bool:
     """Says whether a run has its final weights, so that nothing but evaluation is left."""
     return (folder / files.MODEL / "config.json").is_file()
+
+
+def began_with(folder: Path) -> int:
+    """Returns how many processes a run began with, by which its effective batches are made."""
+    return int(files.read_json(folder / files.IDENTITY).get("processes", 1))
 
 
 def check_data(record: RunRecord | None, *, fingerprint: str) -> None:
@@ -101,7 +108,8 @@ def _newest(config: Config) -> RunRecord | None:
     folders = Path(config.output_dir, config.name).glob(f"*-{sign}*")
     for folder in sorted(folders, key=lambda path: path.name, reverse=True):
         run_id = read_id(folder)
-        left = is_trained(folder) or files.last_checkpoint(folder)
+        same = began_with(folder) == processes.count()
+        left = is_trained(folder) or (same and files.last_checkpoint(folder))
         if run_id and left and not is_finished(folder):
             return RunRecord(run_id, folder)
     return None
@@ -123,6 +131,15 @@ def _differing(config: Config, folder: Path) -> list[str]:
         for key in dict.fromkeys([*here, *there])
         if there.get(key) != here.get(key)
     ]
+
+
+def _check_processes(folder: Path) -> None:
+    if (began := began_with(folder)) != processes.count():
+        raise UserError(
+            f"`resume` must go on with the {began} processes that {folder} began with, but there "
+            f"are {processes.count()} instead, whose batches would be others; type "
+            f"{processes.command(began)} resume {folder}"
+        )
 
 
 def _check_checkpoint(folder: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.checking.signature import signature
 from electralab.running import folder as files
+from electralab.running.part import Link
 from electralab.running.resuming import AUTO, is_finished, is_trained
 
 if TYPE_CHECKING:
@@ -30,9 +31,7 @@ def find_finished(config: Config) -> dict[str, Any] | None:
     return None
 
 
-def run_once(
-    config: Config, overrides: list[str], *, title: str, link: Callable[[], Mapping[str, str]]
-) -> dict[str, Any]:
+def run_once(config: Config, overrides: list[str], *, title: str, link: Link) -> dict[str, Any]:
     """Runs a configuration, goes on with it where it was stopped, or takes it from before.
 
     Of several processes that ask at once, one runs and the others wait.
@@ -41,7 +40,7 @@ def run_once(
         config: A checked configuration.
         overrides: What was typed, for the record.
         title: What to call it on the terminal.
-        link: The tags that join it to what it is part of; asked when it begins.
+        link: Says what it is part of, when it begins.
 
     Returns:
         Its summary, with ``reused``: whether it was there.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +66,17 @@ def provenance() -> dict[str, Any]:
         **_torch(),
         "command": [mask(word) for word in [Path(sys.argv[0]).name, *sys.argv[1:]]],
     }
+
+
+@cache
+def code() -> str:
+    """Returns a SHA-256 of the source files of electralab, wherever it is installed."""
+    root = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        digest.update(f"{file.relative_to(root).as_posix()}\n".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def record(run: TrackedRun, found: dict[str, Any]) -> None:

@@ -47,6 +47,7 @@ class TrackedRun:
         self._not_finite: set[str] = set()
         self._tables: dict[str, list[dict[str, Any]]] = {}
         self._writer = MetricWriter(self._send)
+        self._failure: str | None = None
 
     def log_metrics(
         self, metrics: Mapping[str, float], step: int, *, replayed: bool = False
@@ -139,6 +140,14 @@ class TrackedRun:
         if left := self._writer.flush():
             self._note(f"{left} metric points", self._writer.failure)
 
+    def fail(self, why: str) -> None:
+        """Ends the run as FAILED, with a reason but without an exception.
+
+        Args:
+            why: A line, for the tag `failure`.
+        """
+        self._failure = why
+
     def _start(self, *, params: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
         short, files = shorten(flatten(params), limit=MAX_PARAM, folder="params")
         entries = list(short.items())
@@ -161,7 +170,10 @@ class TrackedRun:
     def _end(self, end: Callable[[str], None], status: str, error: BaseException | None) -> None:
         if left := self._writer.close():
             self._note(f"{left} metric points", self._writer.failure)
-        if status == "FAILED":
+        if status == "FINISHED" and self._failure:
+            status = "FAILED"
+            self.set_tags({"failure": self._failure})
+        elif status == "FAILED":
             line = str(error).splitlines()[0] if str(error) else ""
             self.set_tags({"failure": f"{type(error).__name__}: {line}"})
             self.log_text(mask("".join(traceback.format_exception(error))), "failure.txt")

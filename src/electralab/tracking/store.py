@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from electralab import processes
 from electralab.errors import RunFailure, UserError
 from electralab.tracking.redaction import mask
 
@@ -68,7 +69,7 @@ def describe_uri(uri: str) -> str:
 def open_store(tracking: TrackingConfig, *, output_dir: str | Path, create: bool = True) -> Store:
     """Opens the store of a configuration; creates the local one if there is none yet.
 
-    Processes after the first of a distributed run get a store that is off: one process records.
+    Processes after the first of a distributed run only look: one process records.
 
     Args:
         tracking: The node `tracking` of a configuration.
@@ -80,8 +81,9 @@ def open_store(tracking: TrackingConfig, *, output_dir: str | Path, create: bool
         RunFailure: If a server does not answer.
     """
     quieten()
-    if tracking.mode == "off" or os.environ.get("RANK", "0") != "0":
+    if tracking.mode == "off":
         return Store("off")
+    create = create and processes.is_main()
     if tracking.mode == "server":
         store = Store("server", tracking.uri)
         if create:

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from electralab.training.progress import LinePrinter, ProgressBar
+from electralab.training.together import draw_apart
 from electralab.training.trainer import ExperimentTrainer
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def build_trainer(
         task=task,
         callbacks=callbacks,
     )
+    draw_apart(seed)
     for shown in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(shown)
     trainer.add_callback(ProgressBar() if sys.stderr.isatty() else LinePrinter())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from torch.utils.data import Sampler
+from torch.utils.data import BatchSampler, Sampler
 
 BATCHES = 50  # are filled from one draw of examples, by length
 
@@ -62,3 +62,60 @@ class EpochSampler(Sampler[int]):
         whole = order[: full * self.batch_size].reshape(full, self.batch_size)
         # What does not fill a batch comes last, for the loader cuts batches by counting.
         return np.concatenate([whole[rng.permutation(full)].ravel(), order[whole.size :]])
+
+
+class ProcessBatches(BatchSampler):
+    """The batches of one of several processes, which together are those of one process.
+
+    What is left at the end of an epoch is shared out evenly, and nothing is read twice. A process
+    for which nothing is left gets the last example, for all must make the same number of steps,
+    and leaves it out of its sums (`idle`).
+
+    Args:
+        sampler: The order of the examples, the same in every process.
+        batch_size: Examples in a batch of one process.
+        processes: How many there are.
+        rank: Which one this is, from 0.
+        drop_last: Leave out what does not fill a batch in every process.
+
+    Example:
+        >>> list(ProcessBatches(range(7), batch_size=2, processes=2, rank=1))
+        [[2, 3], [5, 6]]
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler[int],
+        *,
+        batch_size: int,
+        processes: int,
+        rank: int,
+        drop_last: bool = False,
+    ) -> None:
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.processes = processes
+        self.rank = rank
+        self.drop_last = drop_last
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left for this process in the last batch of an epoch."""
+        left = len(self.sampler) % (self.batch_size * self.processes)
+        return left > 0 and not self.drop_last and not self._share(range(left))
+
+    def __len__(self) -> int:
+        full, left = divmod(len(self.sampler), self.batch_size * self.processes)
+        return full + (left > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = list(self.sampler)
+        together = self.batch_size * self.processes
+        for start in range(0, len(self) * together, together):
+            batches = order[start : start + together]
+            yield self._share(batches) or batches[-1:]
+
+    def _share(self, batches: Sequence[int]) -> Sequence[int]:
+        size = len(batches)
+        first, end = (size * number // self.processes for number in (self.rank, self.rank + 1))
+        return batches[first:end]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING
 from transformers import PreTrainedModel, Seq2SeqTrainingArguments, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
+from electralab import processes
 from electralab.checking import trainer_args
 from electralab.checking.signature import signature
 from electralab.config import Config
-from electralab.errors import Interrupted
+from electralab.data.contents import contents
+from electralab.errors import Interrupted, one_line
 from electralab.running import data_report
 from electralab.running import folder as files
 from electralab.running.origins import Origins
+from electralab.running.part import Link, Part
 from electralab.running.report import TIMING_METRICS
 from electralab.running.resuming import is_trained
 from electralab.running.run_log import RunLog
 from electralab.tracking import provenance
 from electralab.tracking.callback import RunCallback
+from electralab.tracking.params import flatten
 from electralab.tracking.run import TrackedRun, tracked_run
 from electralab.training.build import build_trainer
 from electralab.training.progress import LogFile
@@ -48,7 +52,7 @@ def track(
     origins: Origins,
     data: Prepared,
     run_log: RunLog,
-    link: Callable[[], Mapping[str, str]] | None = None,
+    link: Link | None = None,
 ) -> Iterator[tuple[TrackedRun, Path]]:
     """Opens the tracked run and its folder, and closes both with the right status.
 
@@ -59,25 +63,26 @@ def track(
         origins: What the run starts from, or goes on with.
         data: The prepared data.
         run_log: Finds its file in the folder.
-        link: Returns the tags that join the run to a chain; none: it stands alone.
+        link: Says what the run is part of; none: it stands alone.
 
     Yields:
         The tracked run and its folder.
     """
     sign = signature(config)
     resumed = origins.resumed
+    part = link() if link else Part(tags={})
     tags = {
         "signature": sign,
         "task": config.task.name,
         "data_fingerprint": data.fingerprint,
         "starts_from": ",".join(origins.parents),
-        **(link() if link else {}),
+        **part.tags,
     }
     with tracked_run(
         store,
         experiment=config.name,
-        run_name=f"{config.name}-{sign}",
-        params=config.model_dump(),
+        run_name=part.title or f"{config.name}-{sign}",
+        params=flatten(config.model_dump(exclude={"sweep"})) | dict(part.params),
         tags={name: value for name, value in tags.items() if value not in (None, "")},
         run_id=resumed.run_id if resumed else None,
     ) as run:
@@ -85,9 +90,13 @@ def track(
             folder = resumed.folder
         else:
             output_dir = Path(config.output_dir).absolute()
-            folder = files.new_run_folder(output_dir, name=config.name, signature=sign)
+            folder = files.new_run_folder(
+                output_dir, name=config.name, signature=sign, folder=part.folder
+            )
             identity = {"run_id": run.run_id, "signature": sign, "task": config.task.name}
             identity |= {"data_fingerprint": data.fingerprint, "working_dir": os.getcwd()}
+            identity |= {"processes": processes.count()}
+            identity |= {"contents": contents(config.data), "code": provenance.code()}
             files.describe_run(
                 folder, identity=identity, config=config.model_dump(), overrides=overrides
             )
@@ -110,6 +119,8 @@ def _summarised(folder: Path, config: Config, run: TrackedRun) -> Iterator[None]
         stopped = isinstance(error, Interrupted | KeyboardInterrupt)
         summary = {"run_id": run.run_id, "status": "KILLED" if stopped else "FAILED"}
         summary |= {"task": config.task.name, "signature": signature(config)}
+        if not stopped:
+            summary["reason"] = one_line(error)
         files.write_json(folder / files.SUMMARY, summary)
         # Into the log alone: the command line says the same in its own words.
         logging.getLogger().error("%s", error, exc_info=not stopped)
@@ -181,7 +192,8 @@ def train(
     trained = config.resume and is_trained(folder)
     if built.able and data.validation is not None:
         task.at_start = True
-        task.before(trainer.model, data)  # after a resume as well: these are still those weights
+        if processes.is_main():
+            task.before(trainer.model, data)  # after a resume too: these are still those weights
         if checkpoint is None and not trained:
             _measure_before(trainer, data, run=run, folder=folder)
         task.at_start = False
@@ -197,7 +209,9 @@ def train(
             run.log_table(previews.rows, "previews.json")
     if signals.cut:
         signals.raise_if_received()
-    _save_model(trainer, folder)
+    if processes.is_main():
+        files.write_json(folder / files.HISTORY, trainer.state.log_history)
+        _save_model(trainer, folder)
     return trainer
 
 
@@ -205,6 +219,8 @@ def _measure_before(
     trainer: ExperimentTrainer, data: Prepared, *, run: TrackedRun, folder: Path
 ) -> None:
     found = trainer.evaluate(data.validation)
+    if not processes.is_main():
+        return
     baseline = {
         name: value
         for name, value in _without_position(found).items()

@@ -10,7 +10,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from electralab import processes
 from electralab.errors import Interrupted
+from electralab.training.together import highest
 
 _NOTED = b"\nstopping at the next safe point; once more stops at once\n"
 
@@ -74,7 +76,8 @@ class StopOnSignal(TrainerCallback):
         self.received = self.received or number
         if self._spare:
             self._spare -= 1
-            os.write(2, _NOTED)  # print could be interrupted in itself
+            if processes.is_main():
+                os.write(2, _NOTED)  # print could be interrupted in itself
             return None
         self._spare = 1  # closing the record of the run is not broken off by the same impatience
         raise Interrupted(128 + number)
@@ -92,8 +95,11 @@ class StopOnSignal(TrainerCallback):
         self.hold()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Asks for a checkpoint and the end of training."""
-        if self.received is None or control.should_training_stop:  # the last step is ended whole
+        """Asks for a checkpoint and the end of training, in all processes at the same step."""
+        if control.should_training_stop:  # the last step is ended whole
+            return
+        self.received = highest(self.received or 0) or None
+        if self.received is None:
             return
         self.cut = True
         control.should_save = True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from transformers.trainer import TRAINING_ARGS_NAME
 
 from electralab.data.rows import EncodedRows
 from electralab.tasks.base import Task
-from electralab.training.sampler import EpochSampler
+from electralab.training.sampler import EpochSampler, ProcessBatches
+
+_IDLE = "idle"  # marks a batch that this process goes through for the others' sake
 
 
 class ExperimentTrainer(Seq2SeqTrainer):
@@ -47,6 +51,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
         self._window: Tensor | None = None
         self._window_start = time.perf_counter()
         self._flos_per_token: int | None = None
+        self._shared: ProcessBatches | None = None  # where several processes train
 
     # What a batch is made of.
 
@@ -64,18 +69,38 @@ class ExperimentTrainer(Seq2SeqTrainer):
         )
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
-        if isinstance(eval_dataset, EncodedRows) and self.args.world_size <= 1:
+        if isinstance(eval_dataset, EncodedRows):
             return np.argsort(-eval_dataset.lengths, kind="stable").tolist()
         return super()._get_eval_sampler(eval_dataset)
 
     def _get_dataloader(self, dataset: Any, description: str, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("is_training"):
-            return super()._get_dataloader(dataset, description, *args, **kwargs)
+            loader = super()._get_dataloader(dataset, description, *args, **kwargs)
+            self._share_out(loader)
+            return loader
         collator, self.data_collator = self.data_collator, self._eval_collator
         try:
             return super()._get_dataloader(dataset, description, *args, **kwargs)
         finally:
             self.data_collator = collator
+
+    def _share_out(self, loader: Any) -> None:
+        """Gives this process its part of the batches, where there are several."""
+        if self.args.world_size == 1:
+            return
+        # Accelerate would fill the end of an epoch up with examples from its beginning.
+        shard = loader.batch_sampler
+        self._shared = shard.batch_sampler = ProcessBatches(
+            shard.batch_sampler.sampler,
+            batch_size=self._train_batch_size,
+            processes=self.args.world_size,
+            rank=self.args.process_index,
+            drop_last=self.args.dataloader_drop_last,
+        )
+        shard.num_processes, shard.process_index, shard.even_batches = 1, 0, False
+        # A launcher sends its SIGTERM to the workers too, which the run itself is going to end.
+        seed = loader.base_dataloader.worker_init_fn
+        loader.base_dataloader.worker_init_fn = partial(_ignore_signals, seed)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator, num_batches: int, device: torch.device
@@ -84,7 +109,10 @@ class ExperimentTrainer(Seq2SeqTrainer):
         batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
         if not batches:
             return batches, None
-        totals = torch.stack([self._task.count_items(batch) for batch in batches]).sum(0).to(device)
+        counts = [self._task.count_items(batch) for batch in batches]
+        if self._shared and self._shared.idle and self.accelerator.gradient_state.end_of_dataloader:
+            batches[-1][_IDLE], counts[-1] = True, counts[-1] * 0
+        totals = torch.stack(counts).sum(0).to(device)
         return batches, self.accelerator.reduce(totals, reduction="sum")
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
@@ -122,10 +150,11 @@ class ExperimentTrainer(Seq2SeqTrainer):
         num_items_in_batch: Tensor | None = None,
     ) -> Any:
         """Returns the loss, divided by the totals of the effective batch, and keeps the sums."""
+        counted = not inputs.pop(_IDLE, False)
         outputs = self._task.step(model, inputs, num_items_in_batch)
         # Gradients are averaged over processes, but the totals are already those of all of them.
-        loss = outputs.loss * self.accelerator.num_processes
-        sums = outputs.statistics
+        loss = outputs.loss * (self.accelerator.num_processes * counted)
+        sums = outputs.statistics * counted
         self._window = sums if self._window is None else self._window + sums
         return (loss, outputs) if return_outputs else loss
 
@@ -188,6 +217,9 @@ class ExperimentTrainer(Seq2SeqTrainer):
         return super().train(*args, **kwargs)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        if self._shared:
+            # Accelerate does not find it behind the batches that a resumed run skips.
+            self._shared.sampler.set_epoch(kwargs["epoch"])
         if self.state.global_step >= self.state.max_steps:
             # Resumed at the end; the Trainer looks at the number of steps only after one more.
             self.control.should_training_stop = True
@@ -203,3 +235,10 @@ class ExperimentTrainer(Seq2SeqTrainer):
         super()._save(output_dir, state_dict)
         # A pickle of the arguments, which nothing here reads and loading which could run code.
         Path(output_dir or self.args.output_dir, TRAINING_ARGS_NAME).unlink(missing_ok=True)
+
+
+def _ignore_signals(then: Callable[[int], None] | None, worker: int) -> None:
+    """Prepares a loader's worker: it goes on until its process ends it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if then is not None:
+        then(worker)

@@ -21,21 +21,37 @@ def main(argv: list[str]) -> int:
         print(
             "usage: electralab check [-m] [KEY=VALUE ...]\n\n"
             "Composes every configuration that the same words would run, loads no model, prints\n"
-            "all problems, and runs nothing. Exit status 0: all is well; 2: something must change."
+            "all problems, and runs nothing. Of each it prints the signature, the optimiser steps\n"
+            "and the tokens to train on, which are unknown until the data has been prepared once.\n"
+            "Exit status 0: all is well; 2: something must change."
         )
         return 0
     if flags.cfg or flags.info is not None or flags.hydra_help or flags.shell_completion:
         raise UserError("`check` must stand alone; use --cfg and the like without it.")
 
     from electralab.checking.signature import signature
-    from electralab.command.points import checked
+    from electralab.command.points import checked, point_name
+    from electralab.running import folder as files
+    from electralab.running.counts import length
+    from electralab.running.report import command_line
 
     command = checked(flags)
-    signatures = [signature(config) for _, config in command.points]
-    for (overrides, config), sign in zip(command.points, signatures, strict=True):
-        print(f"ok  {sign}  {' '.join([config.name, *overrides])}")
-    repeated = len(signatures) - len(set(signatures))
+    seen: dict[str, str] = {}
+    for point in command.points:
+        sign = signature(point.config)
+        name = point_name(point.values) if command.multirun else ""
+        name = name or " ".join([point.config.name, *point.overrides])
+        known = f"   the same as {seen[sign]}" if sign in seen else ""
+        seen.setdefault(sign, name)
+        steps, tokens = length(point.config)
+        print(f"ok  {sign}  {_count(steps, 'steps')}  {_count(tokens, 'tokens')}  {name}{known}")
     if command.multirun:
-        twice = f" ({repeated} of them twice, run once)" if repeated else ""
-        print(f"{len(signatures)} configurations{twice}; run them with: electralab -m …")
+        repeated = len(command.points) - len(seen)
+        twice = f" ({repeated} more are the same as others)" if repeated else ""
+        words = command_line("electralab -m", files.without_secrets(flags.overrides))
+        print(f"{len(seen)} points{twice}; run them with: {words}")
     return 0
+
+
+def _count(number: int | None, unit: str) -> str:
+    return f"{'unknown' if number is None else f'{number:,}':>12} {unit}"

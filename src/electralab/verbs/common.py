@@ -111,7 +111,7 @@ def compose_settings(settings: list[str]) -> Config:
     from electralab.command.points import typed
 
     # Who only looks needs no folder that can be written, nor data.
-    [(_, config)] = typed(parse_flags(settings)).points
+    config = typed(parse_flags(settings)).points[0].config
     if problems := list(tracking_problems(config)):
         raise UserError(problems)
     return config

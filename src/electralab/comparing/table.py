@@ -1,0 +1,248 @@
+"""The table of a comparison: for a terminal, as Markdown, and whole as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from electralab.comparing.points import Point, Value, points, varies
+from electralab.comparing.results import FINISHED, Comparison
+from electralab.comparing.settings import show
+from electralab.comparing.sweeps import where
+from electralab.running.chain_report import SPREAD, cell
+
+WIDTH = 100  # columns of a terminal
+_MORE = 5  # metrics beside the objectives, where there is room
+_BEST = "★"
+
+
+def columns(comparison: Comparison) -> list[str]:
+    """Returns the metrics that a table shows: those asked for, or the objectives and a few more.
+
+    More are those of the validation and test splits that the finished runs have, but for the
+    bounds of intervals, those of the first objective's split first.
+    """
+    if comparison.shown:
+        return list(comparison.shown)
+    first = [objective.metric for objective in comparison.objective]
+    have = dict.fromkeys(name for point in points(comparison) for name in point.metrics)
+    main = first[0] if first else ""
+    stem = main.rpartition("_")[0].partition("_")[0]  # as in `finetune.test`
+    others = [
+        name
+        for name in have
+        if name not in first
+        and name.removeprefix("finetune.").startswith(("eval_", "test_"))
+        and not name.endswith(("_low", "_high"))
+    ]
+    # The same measure of the other split goes first: it says whether the choice holds.
+    twin = main.replace("eval_", "\0").replace("test_", "eval_").replace("\0", "test_")
+    others.sort(key=lambda name: (name != twin, not name.startswith(f"{stem}_")))
+    return first + others[:_MORE]
+
+
+def terminal(comparison: Comparison, *, width: int = WIDTH) -> str:
+    """Returns the table for a terminal, with fewer metrics where there is no room for all."""
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    found = points(comparison)
+    names = columns(comparison)
+    least = len(names) if comparison.shown else min(len(names), len(comparison.objective) or 1)
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    while True:
+        table = _rich(comparison, found, names)
+        wide = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+        if wide <= width or len(names) <= least:
+            break
+        names = names[:-1]
+    console.print(table)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    return "\n".join([caption(comparison), *lines, *notes(comparison)]).rstrip()
+
+
+def _rich(comparison: Comparison, found: Sequence[Point], names: Sequence[str]):
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    head, *rows = _cells(comparison, found, names, brief=True)
+    numbers = 1 + len(comparison.points_by)
+    for index, heading in enumerate(head):
+        right = index >= numbers and heading != "status"
+        table.add_column(
+            Text(heading), justify="right" if right else "left", overflow="fold", no_wrap=False
+        )
+    for row in rows:
+        table.add_row(*map(Text, row))  # names are a person's, and may look like markup
+    return table
+
+
+def _cells(
+    comparison: Comparison, found: Sequence[Point], names: Sequence[str], *, brief: bool
+) -> list[list[str]]:
+    """Returns the head and the rows of a table, as text."""
+    some = [point for point in found if point.status != FINISHED]
+    timed = any(point.seconds for point in found)
+    fast = any(point.speed for point in found)
+    seeds = varies(comparison)
+    keys = brief_names(comparison.points_by) if brief else comparison.points_by
+    head = ["", *keys, *names]
+    head += ["seeds"] * seeds + ["time"] * timed + ["tokens/s"] * fast + ["status"] * bool(some)
+    rows = [head]
+    for point in found:
+        row = [_BEST if point.best else "", *(show(value) for value in point.settings.values())]
+        row += [text(point.metrics.get(name)) for name in names]
+        row += [_count(point)] * seeds
+        row += [duration(point.seconds)] * timed
+        row += [f"{point.speed.mean:,.0f}" if point.speed else ""] * fast
+        row += [point.status.lower()] * bool(some)
+        rows.append(row)
+    return rows
+
+
+def brief_names(keys: Sequence[str]) -> list[str]:
+    """Returns the last parts of keys, or the whole of those that share theirs.
+
+    >>> brief_names(["task.mask_prob", "adapt.trainer.max_steps", "trainer.max_steps"])
+    ['mask_prob', 'adapt.trainer.max_steps', 'trainer.max_steps']
+    """
+    last = [key.rpartition(".")[2] for key in keys]
+    return [short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)]
+
+
+def text(value: Value | None) -> str:
+    """Returns the mean and the standard deviation with four digits."""
+    return "" if value is None else cell(value.mean, value.sd)
+
+
+def _count(point: Point) -> str:
+    done, total = len(point.finished), len(point.results)
+    return str(total) if done == total else f"{done} of {total}"
+
+
+def duration(seconds: Value | float | None) -> str:
+    """Returns a time in the two units that matter.
+
+    >>> duration(12.34), duration(754.0), duration(7620.0)
+    ('12.3 s', '12 min 34 s', '2 h 07 min')
+    """
+    if seconds is None:
+        return ""
+    total = seconds.mean if isinstance(seconds, Value) else seconds
+    if total < 60:
+        return f"{total:.1f} s"
+    minutes, rest = divmod(round(total), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def caption(comparison: Comparison) -> str:
+    """Returns in one line what a table is ranked by."""
+    parts = [comparison.title]
+    if comparison.objective:
+        wanted = {"max": "higher", "min": "lower"}
+        named = ", ".join(
+            f"{objective.metric} ({wanted[objective.direction]} is better)"
+            for objective in comparison.objective
+        )
+        parts.append(f"ranked by {named}" if comparison.chosen else f"by {named}, of no objective")
+    return "; ".join(parts)
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Returns what a reader must know beside the table, a line each."""
+    found = points(comparison)
+    lines = []
+    if any(value.sd is not None for point in found for value in point.metrics.values()):
+        kind = "the seeds" if varies(comparison) else "the seeds of fine-tuning"
+        lines.append(f"mean ± standard deviation over {kind}")
+    if any(point.best for point in found):
+        several = len(comparison.objective) > 1
+        lines.append(
+            f"{_BEST} no other is better in {'all of them' if several else 'the objective'}"
+            if several
+            else f"{_BEST} the best"
+        )
+    for key, others in comparison.together.items():
+        shown = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if others[4:] else "")
+        lines.append(f"with {key} change {shown}")
+    lines += [
+        f"{result.status.lower()}: {where(result) or result.label}"
+        + (f": {result.reason}" if result.reason else "")
+        for result in comparison.results
+        if result.status != FINISHED and result.reason
+    ]
+    return lines
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """Returns the table as Markdown."""
+    found = points(comparison)
+    rows = _cells(comparison, found, columns(comparison), brief=False)
+    escaped = [[_escaped(one) for one in row] for row in rows]
+    rule = ["---"] * (1 + len(comparison.points_by))
+    rule += ["---" if heading == "status" else "---:" for heading in rows[0][len(rule) :]]
+    lines = [f"| {' | '.join(row)} |" for row in (escaped[0], rule, *escaped[1:])]
+    below = [f"- {_escaped(note)}" for note in notes(comparison)]
+    return "\n".join([_escaped(caption(comparison)), "", *lines, *([""] if below else []), *below, ""])
+
+
+def _escaped(text: str) -> str:
+    """Keeps what a person typed from being read as Markdown or HTML."""
+    text = " ".join(text.split())
+    for sign in "\\`*_{}[]<>|#$~":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("&", "&amp;")
+
+
+def as_csv(comparison: Comparison) -> str:
+    """Returns a row a point with all metrics in full precision, clock readings last."""
+    found = points(comparison)
+    names = list(dict.fromkeys(name for point in found for name in point.metrics))
+    spread = {name for p in found for name, value in p.metrics.items() if value.sd is not None}
+    head = [*comparison.points_by, "best", "status", "finished", "runs"]
+    for name in names:
+        head += [name, f"{name}{SPREAD}"] if name in spread else [name]
+    rows: list[list[str]] = [[*head, "reason", "seconds", "tokens_per_second"]]
+    for point in found:
+        row = [show(value) for value in point.settings.values()]
+        row += [str(int(point.best)), point.status, str(len(point.finished))]
+        row.append(str(len(point.results)))
+        for name in names:
+            value = point.metrics.get(name)
+            row.append("" if value is None else repr(value.mean))
+            if name in spread:
+                row.append("" if value is None or value.sd is None else repr(value.sd))
+        row.append("; ".join(dict.fromkeys(r.reason for r in point.results if r.reason)))
+        row += [repr(value.mean) if value else "" for value in (point.seconds, point.speed)]
+        rows.append(row)
+    return _csv(rows)
+
+
+def runs_csv(comparison: Comparison) -> str:
+    """Returns a row a run, in full precision, for whoever computes on: R, pandas, a spreadsheet."""
+    from electralab.running.report import TIMING_METRICS
+
+    names = [name for name in comparison.metrics() if name not in TIMING_METRICS]
+    head = [*comparison.keys, "status", *names, "reason", "label", "run_id", "seconds"]
+    rows = [[*head, "tokens_per_second"]]
+    for result in comparison.results:
+        row = [show(result.settings.get(key)) for key in comparison.keys]
+        row.append(result.status)
+        row += [repr(result.metrics[name]) if name in result.metrics else "" for name in names]
+        row += [result.reason, result.label, result.run_id]
+        row.append("" if result.seconds is None else repr(result.seconds))
+        speed = result.metrics.get("tokens_per_second")
+        row.append("" if speed is None else repr(speed))
+        rows.append(row)
+    return _csv(rows)
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()

@@ -1,0 +1,46 @@
+"""What the files of a data source hold, as a hash, where work is about to be taken over."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from electralab.data import embedded, files
+
+if TYPE_CHECKING:
+    from electralab.config import DataConfig
+
+
+def contents(data: DataConfig) -> str:
+    """Returns a SHA-256 of the files that a source reads, or of what stands for them.
+
+    Of the hub that is the name and the revision; of the embedded sources, the versions of the
+    packages that they read.
+
+    Args:
+        data: The configuration's `data` node.
+    """
+    if data.source in embedded.COLUMNS:
+        found: list = [embedded.version(data.source)]
+    elif data.source == "hub" and not Path(data.name or "").is_dir():
+        found = [data.name, data.subset, data.revision]
+    elif data.source == "hub":
+        found = [_file(path) for path in sorted(Path(data.name).rglob("*")) if path.is_file()]
+    else:
+        found = [_file(path) for paths in files.by_split(data)[0].values() for path in paths]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def _file(path: Path) -> str:
+    status = path.stat()
+    # The time of the last change of any kind cannot be set back, unlike that of the content.
+    return _hashed(str(path.absolute()), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+@cache
+def _hashed(path: str, *_state: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

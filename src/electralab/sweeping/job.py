@@ -1,0 +1,132 @@
+"""One job of a sweep, in this process or in another one."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from electralab.errors import UserError
+from electralab.running import folder as files
+from electralab.running.part import PARENT_TAG, Part
+from electralab.sweeping import state
+
+if TYPE_CHECKING:
+    from electralab.config import Chain, Config
+
+SWEEP_TAG, POINT_TAG = "sweep_id", "point"
+
+
+@dataclass
+class SweepJob:
+    """The function that Hydra's launcher calls for each point.
+
+    It is sent to other processes and machines by some launchers, so it holds plain values alone.
+    What became of a job stands in its folder; what is raised does not reach the others.
+
+    Attributes:
+        sweep_id: The sweep's.
+        folder: The sweep's.
+        parent: Id of the sweep's tracked run.
+        values: Of the swept keys, for each signature.
+        fail_fast: Whether a failure keeps others from starting.
+        total: Number of jobs to run.
+        order: Their places among these, by signature.
+    """
+
+    sweep_id: str
+    folder: str
+    parent: str
+    values: dict[str, dict[str, Any]]
+    fail_fast: bool
+    total: int
+    order: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, composed: Any) -> str:
+        """Runs one point; returns how it ended.
+
+        Args:
+            composed: The configuration that Hydra composed, without its own node.
+        """
+        from hydra.core.hydra_config import HydraConfig
+        from omegaconf import OmegaConf
+
+        from electralab.checking.signature import signature
+        from electralab.command.compose import as_typed
+        from electralab.config import validate
+
+        config = validate(OmegaConf.to_container(composed, resolve=True))
+        overrides = as_typed(list(HydraConfig.get().overrides.task))
+        return self.run(config, overrides, sign=signature(config))
+
+    def run(self, config: Config | Chain, overrides: list[str], *, sign: str) -> str:
+        """Runs one point, goes on with it, or leaves it as another process finished it.
+
+        Args:
+            config: A checked configuration.
+            overrides: What was typed, for the record.
+            sign: The signature of `config`.
+
+        Returns:
+            How it ended, as `state.standing` says it.
+        """
+        folder = Path(self.folder, sign)
+        if Path(self.folder, state.STOP).exists():
+            return state.NEW
+        with state.job_lock(Path(self.folder), sign):
+            if (found := state.standing(folder)) in state.DONE:
+                return found
+            self._execute(config, overrides, sign, folder)
+            found = state.standing(folder)
+            if found == state.FAILED and self.fail_fast:
+                Path(self.folder, state.STOP).touch()
+            return found
+
+    def _execute(
+        self, config: Config | Chain, overrides: list[str], sign: str, folder: Path
+    ) -> None:
+        from electralab.command.jobs import describe
+        from electralab.command.points import point_name
+        from electralab.config import Chain
+        from electralab.tracking.params import flatten
+
+        values = self.values.get(sign, {})
+        title = point_name(values) or config.name
+        print(f"\n[{self.order.get(sign, 0)}/{self.total}] {title}", file=sys.stderr, flush=True)
+        tags = {PARENT_TAG: self.parent, SWEEP_TAG: self.sweep_id}
+        tags |= {POINT_TAG: json.dumps(values, ensure_ascii=False)}
+        own = flatten(config.model_dump())
+        part = Part(
+            tags=tags,
+            folder=folder,
+            title=title,
+            # The option of a group is no key of the configuration that it becomes.
+            params={key: str(value) for key, value in values.items() if key not in own},
+        )
+        started = time.time()
+        try:
+            if isinstance(config, Chain):
+                from electralab.running.chain import execute
+            else:
+                from electralab.run import execute
+
+                if state.can_go_on(folder):
+                    config = config.model_copy(update={"resume": str(folder)})
+            execute(config, overrides, link=lambda: part)
+            return
+        except UserError as error:
+            lines = error.problems
+        except Exception as error:
+            lines = [describe(error)]
+        for line in lines:
+            print(line, file=sys.stderr, flush=True)
+        said = files.read_json(folder / files.SUMMARY)
+        if said.get("status") == state.FINISHED:  # and yet its record lacks something
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        failed = {"status": state.FAILED, "reason": "; ".join(lines), "signature": sign}
+        seconds = {"seconds": round(time.time() - started, 3)}
+        files.write_json(folder / files.SUMMARY, said | failed | seconds)

@@ -1,0 +1,177 @@
+"""From a planned sweep to its runs: what is left to do goes to Hydra's launcher."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from electralab.command.points import point_name
+from electralab.errors import Interrupted, one_line
+from electralab.running.report import command_line, say, short, store_words
+from electralab.sweeping import state
+from electralab.sweeping.job import SweepJob
+from electralab.sweeping.plan import Point, Sweep, plan
+from electralab.sweeping.record import SweepRecord
+
+if TYPE_CHECKING:
+    from electralab.command.points import Checked
+
+Launch = Callable[[list[Point]], None]
+TRIES = 2  # of a job under which the process died
+
+
+def run(command: Checked, flags: argparse.Namespace) -> int:
+    """Runs a sweep, or what is left of it.
+
+    Args:
+        command: A checked sweep.
+        flags: Those of the command line.
+
+    Returns:
+        The exit status: 0 if all points of the command are done, else 1.
+
+    Raises:
+        UserError: Another process runs the sweep, or its store cannot be used.
+        Interrupted: Stopped by a signal.
+    """
+    from electralab.training.determinism import quiet_libraries
+
+    quiet_libraries()
+    sweep = plan(command, ["-m", *flags.overrides])
+    try:
+        with SweepRecord(sweep, objective=[]) as record:
+            todo = _left_to_do(sweep, record)
+            if todo:
+                job = _job(sweep, record, todo)
+                launch = launcher(command, flags, sweep=sweep, job=job)
+                size = command.sweeper.get("max_batch_size") or len(todo)
+                for first in range(0, len(todo), size):
+                    _launch(todo[first : first + size], launch, sweep=sweep, record=record)
+            record.finish()
+    except (Interrupted, KeyboardInterrupt) as error:
+        error.run_folder = None  # of one job, while the sweep has others
+        say("stopped; the same command goes on with the sweep")
+        raise
+    return _conclude(sweep)
+
+
+def launcher(command: Checked, flags: argparse.Namespace, *, sweep: Sweep, job: SweepJob) -> Launch:
+    """Returns what runs points by the launcher that `hydra/launcher` chose.
+
+    Args:
+        command: The checked sweep.
+        flags: Those of the command line.
+        sweep: The sweep.
+        job: Runs a point.
+    """
+    from hydra._internal.callbacks import Callbacks
+    from hydra._internal.hydra import Hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext, RunMode
+    from omegaconf import open_dict
+
+    from electralab.command.compose import CONFIG_NAME, opened
+
+    GlobalHydra.instance().clear()
+    hydra = Hydra.create_main_hydra2("electralab", command.path)
+    typed = [word for word in flags.overrides if not word.lstrip("+").startswith("hydra.mode=")]
+    config = hydra.compose_config(
+        config_name=flags.config_name or CONFIG_NAME,
+        overrides=[*opened(typed), "hydra.mode=MULTIRUN"],
+        run_mode=RunMode.MULTIRUN,
+    )
+    with open_dict(config):
+        config.hydra.sweep.dir = str(sweep.folder)
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
+    made = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=job, config=config
+    )
+
+    def launch(points: list[Point]) -> None:
+        words = [opened(point.overrides) for point in points]
+        made.launch(words, initial_job_idx=job.order[points[0].signature] - 1)
+
+    return launch
+
+
+def _left_to_do(sweep: Sweep, record: SweepRecord) -> list[Point]:
+    """Returns the points that are to be run, and says which are not."""
+    skipped: dict[str, int] = {}
+    todo: dict[str, list[Point]] = {}
+    for point in sweep.points:
+        folder = sweep.folder / point.signature
+        wanted, why = state.decide(folder, point.config, sweep.config.sweep)
+        if wanted:
+            todo.setdefault(why, []).append(point)
+            if why not in state.AS_IT_IS:
+                record.forget(point)
+        else:
+            skipped[why] = skipped.get(why, 0) + 1
+    twice = f" ({sweep.repeated} more are the same as others)" if sweep.repeated else ""
+    say(f"sweep  {sweep.sweep_id}, {len(sweep.points)} points{twice}, in {short(sweep.folder)}")
+    for why, number in skipped.items():
+        say(f"       {number} {why}: not run again")
+    for why, points in todo.items():
+        if why != state.NEW:
+            say(f"       {len(points)} {why}")
+    return [point for points in todo.values() for point in points]
+
+
+def _job(sweep: Sweep, record: SweepRecord, todo: list[Point]) -> SweepJob:
+    return SweepJob(
+        sweep_id=sweep.sweep_id,
+        folder=str(sweep.folder),
+        parent=record.run_id,
+        values={point.signature: point.values for point in todo},
+        fail_fast=sweep.config.sweep.fail_fast,
+        total=len(todo),
+        order={point.signature: number for number, point in enumerate(todo, 1)},
+    )
+
+
+def _launch(points: list[Point], launch: Launch, *, sweep: Sweep, record: SweepRecord) -> None:
+    """Runs points; those under which a process died are run again."""
+    left = points
+    for _ in range(TRIES):
+        try:
+            launch(left)
+        except Exception as error:  # of the launcher: jobs report theirs in their folders
+            say(f"the launcher stopped early: {one_line(error)}")
+        stands = {point: state.standing(sweep.folder / point.signature) for point in left}
+        left = [point for point, found in stands.items() if found in (state.NEW, state.KILLED)]
+        if not left or (sweep.folder / state.STOP).exists():
+            return
+        record.close_what_was_killed()
+        for point in left:
+            folder = sweep.folder / point.signature
+            if stands[point] == state.KILLED and not state.can_go_on(folder):
+                record.forget(point)
+
+
+def _conclude(sweep: Sweep) -> int:
+    """Says how the points ended and what to type next; returns the exit status."""
+    ends = {point: state.standing(sweep.folder / point.signature) for point in sweep.points}
+    failed = [point for point, found in ends.items() if found not in state.DONE]
+    if failed:
+        say("", f"{len(failed)} of {len(ends)} jobs failed:")
+    for point in failed:
+        why = state.reason(sweep.folder / point.signature) or _WITHOUT_REASON[ends[point]]
+        say(f"  {point_name(point.values)}: {why}")
+    place = shlex.quote(short(sweep.folder))
+    lines = [f"electralab compare {place}"]
+    if sweep.config.tracking.mode != "off":
+        lines.append(command_line("electralab ui", store_words(sweep.config)))
+    if failed:
+        lines.append(f"{command_line('electralab', sweep.words)}   # runs the failed ones again")
+    say("", "next", *(f"  {line}" for line in lines))
+    return 1 if failed else 0
+
+
+_WITHOUT_REASON = {
+    state.NEW: "it was not started",
+    state.KILLED: "its process was killed",
+    state.FAILED: "it failed without a reason",
+}

@@ -1,0 +1,214 @@
+"""A sweep's own folder and tracked run, of which its jobs are the children."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from electralab.errors import Interrupted, UserError
+from electralab.running import folder as files
+from electralab.running.report import short
+from electralab.sweeping import state
+from electralab.sweeping.job import SWEEP_TAG
+from electralab.tracking import provenance
+from electralab.tracking.run import TrackedRun, tracked_run
+from electralab.tracking.store import Store, open_store
+
+if TYPE_CHECKING:
+    from electralab.sweeping.plan import Point, Sweep
+
+SWEEP = "sweep.json"
+ROLE_TAG = "sweep"  # "parent" of the run that stands for the whole
+_OPEN = ("RUNNING", "SCHEDULED")
+
+
+class SweepRecord:
+    """The record of a sweep while it runs; use as a context manager.
+
+    A sweep that is typed again goes on in the folder and the tracked run that it has.
+
+    Args:
+        sweep: What the command asks for.
+        objective: Metric and direction of what tells which point is best.
+    """
+
+    def __init__(self, sweep: Sweep, *, objective: list[dict[str, str]]) -> None:
+        self.sweep = sweep
+        self.folder = sweep.folder
+        self.store: Store = Store("off")
+        self._objective = objective
+        self._known = files.read_json(sweep.folder / SWEEP)
+        self._points = _joined(self._known.get("points"), sweep.points)
+        self._run: TrackedRun | None = None
+        self._started = time.time()
+        self._stack = ExitStack()
+
+    @property
+    def run_id(self) -> str:
+        """Id of the sweep's tracked run."""
+        return self._run.run_id
+
+    @property
+    def signatures(self) -> list[str]:
+        """Of all points of the sweep, those of earlier commands included."""
+        return [point["signature"] for point in self._points]
+
+    def __enter__(self) -> SweepRecord:
+        self._stack.__enter__()
+        try:
+            self._open()
+        except BaseException as error:
+            self._stack.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is not None:
+            stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+            self._write("KILLED" if stopped else "FAILED")
+        self._stack.__exit__(kind, error, trace)
+
+    def forget(self, point: Point) -> None:
+        """Puts aside what a job left, in its folder and in the store, for it to start anew."""
+        folder = self.folder / point.signature
+        run_id = files.read_json(folder / files.IDENTITY).get("run_id")
+        if run_id and self.store.mode != "off":
+            self._quietly(self.store.client().delete_run, run_id)
+        if folder.exists():
+            state.put_aside(folder)
+
+    def finish(self) -> str:
+        """Says how the sweep ended; returns its status."""
+        found = {sign: state.standing(self.folder / sign) for sign in self.signatures}
+        bad = [sign for sign, status in found.items() if status not in state.DONE]
+        done = len(found) - len(bad)
+        status = "FAILED" if bad else "FINISHED"
+        self._write(status)
+        self._run.set_tags({"state": f"{done} of {len(found)} jobs finished"})
+        self._run.log_artifact(self.folder / SWEEP)
+        if bad:
+            names = {point["signature"]: point["values"] for point in self._points}
+            told = [
+                f"{json.dumps(names[sign])}: {state.reason(self.folder / sign)}" for sign in bad
+            ]
+            self._run.fail(f"{len(bad)} of {len(found)} jobs did not finish: {'; '.join(told)}")
+        return status
+
+    def log_artifact(self, path: Path) -> None:
+        """Gives a file or a folder to the sweep's tracked run."""
+        self._run.log_artifact(path)
+
+    def _open(self) -> None:
+        config = self.sweep.config
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock()
+        (self.folder / state.STOP).unlink(missing_ok=True)
+        self.store = open_store(config.tracking, output_dir=Path(config.output_dir).absolute())
+        command = shlex.join(["electralab", *self.sweep.words])
+        space = {key: self._space(key) for key in self.sweep.swept}
+        tags = {
+            SWEEP_TAG: self.sweep.sweep_id,
+            ROLE_TAG: "parent",
+            "command": command,
+            "swept": json.dumps(self.sweep.swept),
+            "space": json.dumps(space, ensure_ascii=False),
+            "objective": json.dumps(self._objective),
+            "folder": str(self.folder),
+        }
+        self._run = self._stack.enter_context(
+            tracked_run(
+                self.store,
+                experiment=config.name,
+                run_name=f"sweep {self.sweep.sweep_id}: {', '.join(self.sweep.swept)}",
+                params={},
+                tags=tags,
+                run_id=self._earlier(),
+            )
+        )
+        provenance.record(self._run, provenance.provenance())
+        self._write("RUNNING")
+        self.close_what_was_killed()
+
+    def _lock(self) -> None:
+        from filelock import FileLock, Timeout
+
+        try:
+            self._stack.enter_context(FileLock(self.folder / ".lock", timeout=0))
+        except Timeout:
+            raise UserError(
+                f"The sweep {self.sweep.sweep_id} ({short(self.folder)}) must not run twice at "
+                "once, but another process runs it; wait for it or stop it."
+            ) from None
+
+    def _space(self, key: str) -> list[Any]:
+        values = [point["values"].get(key) for point in self._points]
+        return [value for index, value in enumerate(values) if value not in values[:index]]
+
+    def _earlier(self) -> str | None:
+        """Returns the id of the sweep's tracked run, if the store has it."""
+        run_id = self._known.get("run_id")
+        if not run_id or self.store.mode == "off":
+            return run_id
+        try:
+            known = self.store.client().get_run(run_id)
+        except Exception:  # recorded elsewhere: the sweep begins a record of its own
+            return None
+        return run_id if known.info.lifecycle_stage != "deleted" else None
+
+    def close_what_was_killed(self) -> None:
+        """Ends the runs of jobs that were killed, which nobody else is going to end."""
+        if self.store.mode == "off":
+            return
+        client = self.store.client()
+        [experiment] = [client.get_experiment_by_name(self.sweep.config.name).experiment_id]
+        alive = {self.run_id, *self._running()}
+        wanted = f"tags.`{SWEEP_TAG}` = '{self.sweep.sweep_id}'"
+        for run in client.search_runs([experiment], wanted, max_results=5000):
+            if run.info.status in _OPEN and run.info.run_id not in alive:
+                client.set_terminated(run.info.run_id, "KILLED")
+                folder = Path(run.data.tags.get("folder", ""), files.IDENTITY)
+                if not folder.is_file():  # killed before it had anything
+                    client.delete_run(run.info.run_id)
+
+    def _running(self) -> list[str]:
+        """Returns the ids of the runs of jobs that a process of an earlier command still does."""
+        return [
+            files.read_json(self.folder / sign / files.IDENTITY).get("run_id", "")
+            for sign in self.signatures
+            if state.is_running(self.folder, sign)
+        ]
+
+    def _write(self, status: str) -> None:
+        before = self._known.get("seconds", 0)
+        content = {
+            "sweep_id": self.sweep.sweep_id,
+            "run_id": self._run.run_id if self._run else self._known.get("run_id"),
+            "name": self.sweep.config.name,
+            "task": getattr(getattr(self.sweep.config, "task", None), "name", "chain"),
+            "status": status,
+            "command": shlex.join(["electralab", *self.sweep.words]),
+            "objective": self._objective,
+            "swept": self.sweep.swept,
+            "points": self._points,
+            "seconds": round(before + time.time() - self._started, 3),
+        }
+        files.write_json(self.folder / SWEEP, content)
+
+    @staticmethod
+    def _quietly(send: Any, *args: Any) -> None:
+        try:
+            send(*args)
+        except Exception:  # gone already, or recorded elsewhere
+            return
+
+
+def _joined(known: Any, points: list[Point]) -> list[dict[str, Any]]:
+    """Returns the points of earlier commands and of this one, each set of values once."""
+    asked = [{"signature": point.signature, "values": point.values} for point in points]
+    values = [point["values"] for point in asked]
+    earlier = known if isinstance(known, list) else []
+    return [point for point in earlier if point["values"] not in values] + asked
