@@ -116,7 +116,7 @@ def _left_to_do(sweep: Sweep, record: SweepRecord) -> list[Point]:
         say(f"       {number} {why}: not run again")
     for why, points in todo.items():
         if why != state.NEW:
-            say(f"       {len(points)} {why}")
+            say(f"       {len(points)} {why}: {'go on' if why in state.AS_IT_IS else 'run again'}")
     return [point for points in todo.values() for point in points]
 
 

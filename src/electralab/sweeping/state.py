@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 NEW, FINISHED, PRUNED, FAILED, KILLED = "NEW", "FINISHED", "PRUNED", "FAILED", "KILLED"
 DONE = (FINISHED, PRUNED)
-FAILED_BEFORE, FAILED_GOES_ON = "failed before", "failed before and go on"
-STOPPED, STOPPED_GOES_ON = "were stopped", "were stopped and go on"
+FAILED_BEFORE, FAILED_GOES_ON = "failed before", "failed before with a checkpoint"
+STOPPED, STOPPED_GOES_ON = "stopped before", "stopped before with a checkpoint"
 AS_IT_IS = (NEW, FAILED_GOES_ON, STOPPED_GOES_ON)  # what lies in a job's folder stays there
 ATTEMPTS = "attempts"  # what is left of jobs that were started anew, in a sweep's folder
 STOP = ".stop"  # in a sweep's folder: no more jobs are to be started
@@ -64,7 +64,7 @@ def outdated(folder: Path, config: Config | Chain, *, same_code: bool) -> str | 
     stages = [config.adapt, config.finetune] if isinstance(config, Chain) else [config]
     found = " ".join(contents(stage.data) for stage in stages)
     if known.get("contents") not in (None, found):
-        return "whose data has changed"
+        return "made with other data"
     if same_code and known.get("code") not in (None, provenance.code()):
         return "made with other code"
     return None
@@ -87,7 +87,7 @@ def decide(folder: Path, config: Config | Chain, rules: SweepConfig) -> tuple[bo
     if found == FAILED and rules.on_failed == "skip":
         return False, FAILED_BEFORE
     if found in DONE and rules.on_finished == "rerun":
-        return True, "finished before, run again"
+        return True, "finished before"
     if why := outdated(folder, config, same_code=rules.same_code):
         return True, why
     if found in DONE:

@@ -244,6 +244,7 @@ def _save_model(trainer: ExperimentTrainer, folder: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     trainer.model.save_pretrained(unfinished)
     trainer.processing_class.save_pretrained(unfinished)
+    shutil.rmtree(folder / files.MODEL, ignore_errors=True)  # of which something is gone
     os.replace(unfinished, folder / files.MODEL)
 
 
