@@ -18,6 +18,7 @@ VERBS = {
     "resume": "electralab.verbs.resume:main",
     "predict": "electralab.verbs.predict:main",
     "export": "electralab.verbs.export:main",
+    "compare": "electralab.verbs.compare:main",
     "ui": "electralab.verbs.ui:main",
 }
 

@@ -65,10 +65,9 @@ class Point:
         others = dict.fromkeys(r.status for r in self.results if r.status != FINISHED)
         return ", ".join(others)
 
-    @property
-    def name(self) -> str:
-        """Its settings as one would type them."""
-        return " ".join(f"{key}={show(value)}" for key, value in self.settings.items())
+    def value(self, metric: str) -> Value | None:
+        """Returns a metric, or the tokens per second where these are asked for."""
+        return self.speed if metric == SPEED else self.metrics.get(metric)
 
 
 def points(comparison: Comparison) -> list[Point]:
@@ -132,9 +131,7 @@ def over(values: Sequence[float]) -> Value | None:
 
 def signed(point: Point, objective: Objective) -> float | None:
     """Returns a point's value of an objective so that higher is better; None if it has none."""
-    value = point.metrics.get(objective.metric)
-    if value is None and objective.metric == SPEED:
-        value = point.speed
+    value = point.value(objective.metric)
     if value is None:
         return None
     return value.mean if objective.direction == "max" else -value.mean

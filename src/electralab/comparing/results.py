@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,8 +113,9 @@ def objectives(
     ]
     if found:
         return found, True
-    names = {name for run in results if run.status == FINISHED for name in run.metrics}
-    name = telling(names)
+    counts = Counter(name for run in results if run.status == FINISHED for name in run.metrics)
+    most = max(counts.values(), default=0)  # what only some have, ranks only these
+    name = telling([name for name, count in counts.items() if count == most])
     return ([Objective(name, direction(name))] if name else []), False
 
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from electralab.comparing.points import Point, Value, points, varies
 from electralab.comparing.results import FINISHED, Comparison
 from electralab.comparing.settings import show
 from electralab.comparing.sweeps import where
 from electralab.running.chain_report import SPREAD, cell
+from electralab.running.report import TIMING_METRICS
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 WIDTH = 100  # columns of a terminal
 _MORE = 5  # metrics beside the objectives, where there is room
+_LONG = 26  # characters of a value there
+_TOGETHER = 4  # keys of which a note says what changes with them
 _BEST = "★"
 
 
@@ -43,62 +51,84 @@ def columns(comparison: Comparison) -> list[str]:
 
 
 def terminal(comparison: Comparison, *, width: int = WIDTH) -> str:
-    """Returns the table for a terminal, with fewer metrics where there is no room for all."""
+    """Returns the table for a terminal, with fewer columns where there is no room for all."""
     from rich.console import Console
     from rich.measure import Measurement
 
-    found = points(comparison)
-    names = columns(comparison)
+    found, names, keys = points(comparison), columns(comparison), comparison.points_by
     least = len(names) if comparison.shown else min(len(names), len(comparison.objective) or 1)
     console = Console(file=io.StringIO(), width=width, color_system=None)
+    unlimited = console.options.update(max_width=10_000)
+    speed = True
     while True:
-        table = _rich(comparison, found, names)
-        wide = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-        if wide <= width or len(names) <= least:
+        rows = cells(comparison, found, names, keys=keys, speed=speed)
+        table = _rich(rows, right_from=1 + len(keys))
+        if Measurement.get(console, unlimited, table).maximum <= width:
             break
-        names = names[:-1]
+        if len(names) > least:
+            names = names[:-1]
+        elif speed:
+            speed = False
+        elif len(keys) > 1:
+            keys = keys[:-1]
+        else:
+            break
     console.print(table)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
-    return "\n".join([caption(comparison), *lines, *notes(comparison)]).rstrip()
+    left_out = comparison.points_by[len(keys) :]
+    more = [f"not shown, but in the CSV: {', '.join(left_out)}"] if left_out else []
+    return "\n".join([caption(comparison), *lines, *more, *notes(comparison)]).rstrip()
 
 
-def _rich(comparison: Comparison, found: Sequence[Point], names: Sequence[str]):
+def _rich(rows: Sequence[Sequence[str]], *, right_from: int) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    head, *rows = _cells(comparison, found, names, brief=True)
-    numbers = 1 + len(comparison.points_by)
+    head, *body = rows
     for index, heading in enumerate(head):
-        right = index >= numbers and heading != "status"
-        table.add_column(
-            Text(heading), justify="right" if right else "left", overflow="fold", no_wrap=False
-        )
-    for row in rows:
-        table.add_row(*map(Text, row))  # names are a person's, and may look like markup
+        right = index >= right_from and heading != "status"
+        table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
+    for row in body:
+        table.add_row(*map(Text, row))  # a person's words, which may look like markup
     return table
 
 
-def _cells(
-    comparison: Comparison, found: Sequence[Point], names: Sequence[str], *, brief: bool
+def cells(
+    comparison: Comparison,
+    found: Sequence[Point],
+    names: Sequence[str],
+    *,
+    keys: Sequence[str] | None = None,
+    speed: bool = True,
 ) -> list[list[str]]:
-    """Returns the head and the rows of a table, as text."""
+    """Returns the head and the rows of a table, as text.
+
+    Args:
+        comparison: What is compared.
+        found: Its points.
+        names: The metrics to show.
+        keys: For a narrow table, the settings to show, by the last parts of their keys where these
+            tell them apart.
+        speed: Whether to show tokens per second.
+    """
     some = [point for point in found if point.status != FINISHED]
     timed = any(point.seconds for point in found)
-    fast = any(point.speed for point in found)
+    fast = speed and any(point.speed for point in found)
     seeds = varies(comparison)
-    keys = brief_names(comparison.points_by) if brief else comparison.points_by
-    head = ["", *keys, *names]
+    wanted = comparison.points_by if keys is None else keys
+    head = ["", *(wanted if keys is None else brief_names(keys)), *names]
     head += ["seeds"] * seeds + ["time"] * timed + ["tokens/s"] * fast + ["status"] * bool(some)
     rows = [head]
     for point in found:
-        row = [_BEST if point.best else "", *(show(value) for value in point.settings.values())]
-        row += [text(point.metrics.get(name)) for name in names]
+        row = [_BEST if point.best else ""]
+        row += [(show if keys is None else _narrow)(point.settings[key]) for key in wanted]
+        row += [text(point.value(name)) for name in names]
         row += [_count(point)] * seeds
         row += [duration(point.seconds)] * timed
         row += [f"{point.speed.mean:,.0f}" if point.speed else ""] * fast
-        row += [point.status.lower()] * bool(some)
+        row += ["" if point.status == FINISHED else point.status.lower()] * bool(some)
         rows.append(row)
     return rows
 
@@ -111,6 +141,14 @@ def brief_names(keys: Sequence[str]) -> list[str]:
     """
     last = [key.rpartition(".")[2] for key in keys]
     return [short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)]
+
+
+def _narrow(value: Any) -> str:
+    """Returns a value with few digits, or a long one, such as a path, without its middle."""
+    if isinstance(value, float):
+        return min(show(value), f"{value:.4g}", key=len)
+    text = " ".join(show(value).split())
+    return text if len(text) <= _LONG else f"{text[: _LONG // 2]}…{text[-_LONG // 2 + 1 :]}"
 
 
 def text(value: Value | None) -> str:
@@ -127,17 +165,17 @@ def duration(seconds: Value | float | None) -> str:
     """Returns a time in the two units that matter.
 
     >>> duration(12.34), duration(754.0), duration(7620.0)
-    ('12.3 s', '12 min 34 s', '2 h 07 min')
+    ('12.3s', '12m34s', '2h07m')
     """
     if seconds is None:
         return ""
     total = seconds.mean if isinstance(seconds, Value) else seconds
     if total < 60:
-        return f"{total:.1f} s"
+        return f"{total:.1f}s"
     minutes, rest = divmod(round(total), 60)
     if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
+        return f"{minutes}m{rest:02d}s"
+    return f"{minutes // 60}h{minutes % 60:02d}m"
 
 
 def caption(comparison: Comparison) -> str:
@@ -149,32 +187,37 @@ def caption(comparison: Comparison) -> str:
             f"{objective.metric} ({wanted[objective.direction]} is better)"
             for objective in comparison.objective
         )
-        parts.append(f"ranked by {named}" if comparison.chosen else f"by {named}, of no objective")
+        parts.append(f"ranked by {named}")
+        if not comparison.chosen:
+            parts.append("no objective was set")
     return "; ".join(parts)
 
 
-def notes(comparison: Comparison) -> list[str]:
-    """Returns what a reader must know beside the table, a line each."""
+def notes(comparison: Comparison, *, failures: bool = True) -> list[str]:
+    """Returns what a reader must know beside the table, a line each.
+
+    Args:
+        comparison: What is compared.
+        failures: Whether to say why runs failed or were pruned.
+    """
     found = points(comparison)
     lines = []
     if any(value.sd is not None for point in found for value in point.metrics.values()):
-        kind = "the seeds" if varies(comparison) else "the seeds of fine-tuning"
+        kind = "the seeds of fine-tuning"
+        if any(len(point.finished) > 1 for point in found):
+            kind = "the seeds" if varies(comparison) else "runs of the same settings"
         lines.append(f"mean ± standard deviation over {kind}")
     if any(point.best for point in found):
         several = len(comparison.objective) > 1
-        lines.append(
-            f"{_BEST} no other is better in {'all of them' if several else 'the objective'}"
-            if several
-            else f"{_BEST} the best"
-        )
-    for key, others in comparison.together.items():
+        lines.append(f"{_BEST} {'no other is better in all of them' if several else 'the best'}")
+    for key, others in list(comparison.together.items())[:_TOGETHER]:
         shown = ", ".join(others[:4]) + (f" and {len(others) - 4} more" if others[4:] else "")
         lines.append(f"with {key} change {shown}")
     lines += [
         f"{result.status.lower()}: {where(result) or result.label}"
         + (f": {result.reason}" if result.reason else "")
         for result in comparison.results
-        if result.status != FINISHED and result.reason
+        if failures and result.status != FINISHED and result.reason
     ]
     return lines
 
@@ -182,20 +225,21 @@ def notes(comparison: Comparison) -> list[str]:
 def as_markdown(comparison: Comparison) -> str:
     """Returns the table as Markdown."""
     found = points(comparison)
-    rows = _cells(comparison, found, columns(comparison), brief=False)
+    rows = cells(comparison, found, columns(comparison))
     escaped = [[_escaped(one) for one in row] for row in rows]
     rule = ["---"] * (1 + len(comparison.points_by))
     rule += ["---" if heading == "status" else "---:" for heading in rows[0][len(rule) :]]
     lines = [f"| {' | '.join(row)} |" for row in (escaped[0], rule, *escaped[1:])]
     below = [f"- {_escaped(note)}" for note in notes(comparison)]
-    return "\n".join([_escaped(caption(comparison)), "", *lines, *([""] if below else []), *below, ""])
+    return "\n".join(
+        [_escaped(caption(comparison)), "", *lines, *([""] if below else []), *below, ""]
+    )
 
 
 def _escaped(text: str) -> str:
     """Keeps what a person typed from being read as Markdown or HTML."""
     text = " ".join(text.split())
-    for sign in "\\`*_{}[]<>|#$~":
-        text = text.replace(sign, f"\\{sign}")
+    text = re.sub(r"[\\`*\[\]<>|$~]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
     return text.replace("&", "&amp;")
 
 
@@ -225,8 +269,6 @@ def as_csv(comparison: Comparison) -> str:
 
 def runs_csv(comparison: Comparison) -> str:
     """Returns a row a run, in full precision, for whoever computes on: R, pandas, a spreadsheet."""
-    from electralab.running.report import TIMING_METRICS
-
     names = [name for name in comparison.metrics() if name not in TIMING_METRICS]
     head = [*comparison.keys, "status", *names, "reason", "label", "run_id", "seconds"]
     rows = [[*head, "tokens_per_second"]]

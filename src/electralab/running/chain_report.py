@@ -131,7 +131,7 @@ def cell(mean: float, sd: float | None = None, *, sign: str = "") -> str:
     ('0.7312 ± 0.0100', '412.3', '1.850e-05')
     """
     size = abs(mean)
-    form = ".3e" if 0 < size < 5e-4 > (sd or 0) else ".4f" if size < 100 else ".1f"
+    form = ".3e" if 1e-9 < size < 5e-4 > (sd or 0) else ".4f" if size < 100 else ".1f"
     return f"{mean:{sign}{form}}" if sd is None else f"{mean:{sign}{form}} ± {sd:{form}}"
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from electralab.command.points import point_name
 from electralab.errors import Interrupted, one_line
-from electralab.running.report import command_line, say, short, store_words
-from electralab.sweeping import state
+from electralab.running.report import say, short
+from electralab.sweeping import parallel, state
+from electralab.sweeping.conclusion import conclude
 from electralab.sweeping.job import SweepJob
 from electralab.sweeping.plan import Point, Sweep, plan
 from electralab.sweeping.record import SweepRecord
@@ -49,12 +48,11 @@ def run(command: Checked, flags: argparse.Namespace) -> int:
                 size = command.sweeper.get("max_batch_size") or len(todo)
                 for first in range(0, len(todo), size):
                     _launch(todo[first : first + size], launch, sweep=sweep, record=record)
-            record.finish()
+            return conclude(sweep, record)
     except (Interrupted, KeyboardInterrupt) as error:
         error.run_folder = None  # of one job, while the sweep has others
         say("stopped; the same command goes on with the sweep")
         raise
-    return _conclude(sweep)
 
 
 def launcher(command: Checked, flags: argparse.Namespace, *, sweep: Sweep, job: SweepJob) -> Launch:
@@ -85,6 +83,8 @@ def launcher(command: Checked, flags: argparse.Namespace, *, sweep: Sweep, job: 
     )
     with open_dict(config):
         config.hydra.sweep.dir = str(sweep.folder)
+        size = command.sweeper.get("max_batch_size") or len(job.order)
+        job.place = parallel.place(config.hydra.launcher, jobs=min(size, len(job.order)))
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     made = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=job, config=config
@@ -92,7 +92,9 @@ def launcher(command: Checked, flags: argparse.Namespace, *, sweep: Sweep, job: 
 
     def launch(points: list[Point]) -> None:
         words = [opened(point.overrides) for point in points]
-        made.launch(words, initial_job_idx=job.order[points[0].signature] - 1)
+        names = [item.metric for item in command.objective]
+        with parallel.beside_each_other(job.place, points, sweep=sweep.folder, metrics=names):
+            made.launch(words, initial_job_idx=job.order[points[0].signature] - 1)
 
     return launch
 
@@ -104,6 +106,8 @@ def _left_to_do(sweep: Sweep, record: SweepRecord) -> list[Point]:
     for point in sweep.points:
         folder = sweep.folder / point.signature
         wanted, why = state.decide(folder, point.config, sweep.config.sweep)
+        if state.is_running(sweep.folder, point.signature):
+            wanted, why = True, state.ELSEWHERE
         if wanted:
             todo.setdefault(why, []).append(point)
             if why not in state.AS_IT_IS:
@@ -149,29 +153,3 @@ def _launch(points: list[Point], launch: Launch, *, sweep: Sweep, record: SweepR
             folder = sweep.folder / point.signature
             if stands[point] == state.KILLED and not state.can_go_on(folder):
                 record.forget(point)
-
-
-def _conclude(sweep: Sweep) -> int:
-    """Says how the points ended and what to type next; returns the exit status."""
-    ends = {point: state.standing(sweep.folder / point.signature) for point in sweep.points}
-    failed = [point for point, found in ends.items() if found not in state.DONE]
-    if failed:
-        say("", f"{len(failed)} of {len(ends)} jobs failed:")
-    for point in failed:
-        why = state.reason(sweep.folder / point.signature) or _WITHOUT_REASON[ends[point]]
-        say(f"  {point_name(point.values)}: {why}")
-    place = shlex.quote(short(sweep.folder))
-    lines = [f"electralab compare {place}"]
-    if sweep.config.tracking.mode != "off":
-        lines.append(command_line("electralab ui", store_words(sweep.config)))
-    if failed:
-        lines.append(f"{command_line('electralab', sweep.words)}   # runs the failed ones again")
-    say("", "next", *(f"  {line}" for line in lines))
-    return 1 if failed else 0
-
-
-_WITHOUT_REASON = {
-    state.NEW: "it was not started",
-    state.KILLED: "its process was killed",
-    state.FAILED: "it failed without a reason",
-}

@@ -98,9 +98,14 @@ class SweepRecord:
             self._run.fail(f"{len(bad)} of {len(found)} jobs did not finish: {'; '.join(told)}")
         return status
 
-    def log_artifact(self, path: Path) -> None:
-        """Gives a file or a folder to the sweep's tracked run."""
-        self._run.log_artifact(path)
+    def log_artifact(self, path: Path, folder: str | None = None) -> None:
+        """Gives a file to the sweep's tracked run.
+
+        Args:
+            path: The file.
+            folder: Among the artifacts; none: the top.
+        """
+        self._run.log_artifact(path, folder)
 
     def _open(self) -> None:
         config = self.sweep.config
