@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from electralab.checking.checks import EVAL_METRICS
+from electralab.checking.metrics import EVAL_METRICS
 from electralab.cli import main
 from electralab.running.report import TIMING_METRICS
 from tests.conftest import TINY, write_corpus

@@ -11,6 +11,8 @@ from electralab.errors import UserError
 
 PATIENCE = 10.0  # seconds in which the main process says what every process has found
 
+_told: float | None = None  # the patience of a process whose reason the main one knows
+
 
 def count() -> int:
     """Returns how many processes share the run; 1 where no launcher says otherwise."""
@@ -58,6 +60,16 @@ def hush() -> None:
         sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
+def tell(*, patience: float) -> None:
+    """Notes that the main process knows why this one fails, and is going to say it.
+
+    Args:
+        patience: Seconds for which this process waits to be ended before it ends itself.
+    """
+    global _told
+    _told = patience
+
+
 def complain(lines: Iterable[str]) -> None:
     """Says why a command fails, once for all processes.
 
@@ -66,7 +78,10 @@ def complain(lines: Iterable[str]) -> None:
     """
     stream = sys.stderr
     if not is_main():
-        time.sleep(PATIENCE)  # the launcher ends this process when the main one has failed
+        # The launcher ends this process when the main one has failed.
+        time.sleep(PATIENCE if _told is None else _told)
+        if _told is not None:
+            return
         stream = sys.__stderr__
     for line in lines:
         print(line, file=stream, flush=True)

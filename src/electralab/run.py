@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from electralab import processes
 from electralab.config import Config
 from electralab.running import folder as files
 from electralab.running.part import Link
@@ -43,7 +42,7 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
     started = time.time()
     quiet_libraries()
     output_dir = Path(config.output_dir).absolute()
-    with StopOnSignal() as signals, RunLog() as log, together.one_reason():
+    with together.one_reason(), StopOnSignal() as signals, RunLog() as log:
         arguments = session.training_arguments(config, output_dir)
         asked = config.tracking.mode == "server"  # a dead one is noticed before any work
         store = open_store(config.tracking, output_dir=output_dir, create=asked)
@@ -62,13 +61,10 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
         report.say(f"model  {task.describe(built.model)}")
         store = open_store(config.tracking, output_dir=output_dir)
         record = {"store": store, "origins": origins, "data": data, "run_log": log, "link": link}
-        opened = session.track(config, overrides, **record)
-        with together.one_record(opened) as (run, folder):
+        with together.one_record(session.track(config, overrides, **record)) as (run, folder):
             here = {"arguments": arguments, "run": run, "folder": folder, "signals": signals}
             trainer = session.train(config, task=task, built=built, data=data, **here)
             metrics = session.evaluate(trainer, data, signals=signals)
-            if not processes.is_main():
-                return {}  # when the main process has recorded the end
             session.keep_artifacts(task, trainer.model, data, run=run, folder=folder)
             results = {"metrics": metrics, "started": started, "alone": link is None}
             summary = report.conclude(config, task, data, run=run, folder=folder, **results)

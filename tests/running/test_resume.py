@@ -72,10 +72,7 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(small, here, monkeypatch, s
     before = {name: (run / name).read_bytes() for name in ("config.yaml", "run.json")}
     assert main(["resume", str(run)]) == 0
     assert weights_of(run) == weights_of(straight)
-    one, other = metrics_of(run), metrics_of(straight)
-    for name in one:
-        if name.startswith("eval_") or step % 2 == 0:  # a window of 2 steps was cut in two
-            assert one[name] == other[name], name
+    assert metrics_of(run) == metrics_of(straight)  # though a window of 2 steps was cut in two
     assert {name: (run / name).read_bytes() for name in before} == before
 
 

@@ -14,7 +14,7 @@ import yaml
 from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from electralab.checking.checks import EVAL_METRICS
+from electralab.checking.metrics import EVAL_METRICS
 from electralab.cli import main
 from electralab.data.parallel import ParallelCollator
 from electralab.models.networks import load_network

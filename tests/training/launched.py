@@ -1,8 +1,8 @@
 """What torchrun starts in tests: several commands in the same processes, or one that is hurt.
 
-Run as ``torchrun … launched.py JOB.json``. A job has ``commands``, lists of words; ``statuses``, the
-stem of the files to which each process writes how its commands ended; and maybe ``hurt``, what
-happens to process 1 in a step: ``crash``, ``kill`` (of the process), or ``stop`` (of the launcher).
+Run as ``torchrun … launched.py JOB.json``. A job has ``commands``, lists of words; ``statuses``,
+the stem of the files to which each process writes how its commands ended; and maybe ``hurt``, what
+happens to process 1 in a step: ``crash``, or ``stop`` (of the launcher).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-STEP = 5
+STEP = 9
 
 
 def main() -> None:
@@ -41,8 +41,6 @@ def _hurt(how: str) -> None:
         if next(calls) == STEP:
             if how == "crash":
                 raise RuntimeError("the disk is on fire")
-            if how == "kill":
-                os.kill(os.getpid(), signal.SIGKILL)
             os.kill(os.getppid(), signal.SIGTERM)
         return function(*args, **kwargs)
 

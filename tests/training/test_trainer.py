@@ -146,7 +146,7 @@ def test_the_window_averages_every_step_and_reads_back_once(tmp_path):
 
     class Watch(TrainerCallback):
         def on_step_end(self, args, state, control, **kwargs):
-            sums.append(trainer._window.clone())
+            sums.append(trainer.window.clone())
 
     trainer = make_trainer(tmp_path, callbacks=[Watch()])
     trainer._task.window_metrics = lambda found: reads.append(found) or RtdStatistics.metrics(found)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from electralab.chain_config import (
-    COMPARED,
     GROUPS,
     adaptation,
     adapted_model,
@@ -15,7 +14,7 @@ from electralab.chain_config import (
     unadapted_model,
 )
 from electralab.checking.local_models import open_model
-from electralab.checking.nearest import did_you_mean
+from electralab.checking.objectives import objective_problems
 from electralab.checking.rules import Rule, ask
 from electralab.errors import UserError
 from electralab.tracking.records import find_run
@@ -58,7 +57,7 @@ def chain_problems(
         (("finetune.seeds",), _seeds(seeds)),
         (("adapt.task.name", "adapt.model.name_or_path"), _half_of_a_pair(chain)),
         (_HELD, _measured(chain)),
-        (("objective", "finetune.task.problem", *_HELD), _objective(chain)),
+        (("objective", "finetune.task.problem", *_HELD), objective_problems(chain)),
         (("resume",), _resume(chain)),
     ]
     yield from ask(rules, refused=refused)
@@ -123,20 +122,6 @@ def _measured(chain: Chain) -> Iterator[str]:
         yield (
             "`finetune.data.split.test` must be a share or a file where the validation split is "
             "null: nothing would be compared."
-        )
-
-
-def _objective(chain: Chain) -> Iterator[str]:
-    from electralab.checking.checks import measured
-
-    if chain.objective is None:
-        return
-    config = fine_tuning(chain, model=unadapted_model(chain), seed=chain.finetune.seeds[0])
-    names = [f"{arm}.{metric}" for arm in COMPARED for metric in measured(config)]
-    if chain.objective not in names:
-        yield (
-            f"`objective` must be a metric that the chain gives, but is {chain.objective!r} instead"
-            f"{did_you_mean(chain.objective, names)}"
         )
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from electralab.checking import mlm_checks, trainer_args
-from electralab.checking.classification_checks import METRICS as CLASSIFICATION_METRICS
 from electralab.checking.classification_checks import classification_problems
+from electralab.checking.metrics import of_an_evaluation
 from electralab.checking.model_checks import model_problems
 from electralab.checking.nearest import did_you_mean
+from electralab.checking.objectives import objective_problems
 from electralab.checking.rules import Rule, ask
 from electralab.checking.translation import translation_problems
 from electralab.config import Chain
@@ -24,18 +25,6 @@ from electralab.running import folder as files
 
 if TYPE_CHECKING:
     from electralab.config import Config
-
-# What each task's evaluation measures; the best checkpoint can be chosen by any of it.
-EVAL_METRICS = {
-    "rtd": (
-        *("loss", "mlm_loss", "disc_loss", "gen_accuracy", "disc_accuracy"),
-        *("disc_balanced_accuracy", "disc_precision", "disc_recall", "replaced_rate"),
-        *("disc_auc", "disc_auc_low", "disc_auc_high"),
-        *("probe_auc", "probe_auc_low", "probe_auc_high"),
-    ),
-    "mlm": ("loss", "accuracy", "perplexity"),
-    "translation": ("loss", "bleu", "chrf", "ter", "generated_length"),
-}
 
 _OF_DATA = (
     *("data.source", "data.path", "data.name", "task.name"),
@@ -85,7 +74,7 @@ def problems(
         (_OF_TRAINER, trainer_args.problems(config.trainer)),
         (("data.split.validation",), _evaluation(config)),
         (("task.name", "task.problem", "trainer.metric_for_best_model"), _best_metric(config)),
-        (("objective", "task.name", "task.problem", *_HELD), _objective(config)),
+        (("objective", "task.name", "task.problem", *_HELD), objective_problems(config)),
         (("name",), _name(config.name)),
         (("output_dir", "name", "tracking.mode"), _output(config, memo)),
         (("tracking.mode", "tracking.uri"), tracking_problems(config)),
@@ -148,32 +137,9 @@ def _evaluation(config: Config) -> Iterator[str]:
         )
 
 
-def _of_an_evaluation(config: Config) -> tuple[str, ...]:
-    if config.task.name == "classification":
-        return CLASSIFICATION_METRICS[config.task.problem]
-    return EVAL_METRICS[config.task.name]
-
-
-def measured(config: Config) -> list[str]:
-    """Returns the metrics of the end of a run, those of the validation split first."""
-    split = config.data.split
-    held = {"eval": split.validation, "test": split.test}
-    prefixes = [prefix for prefix, given in held.items() if given not in (None, 0)]
-    return [f"{prefix}_{name}" for prefix in prefixes for name in _of_an_evaluation(config)]
-
-
-def _objective(config: Config) -> Iterator[str]:
-    names = measured(config)
-    if config.objective is not None and config.objective not in names:
-        yield (
-            f"`objective` must be a metric that the run gives, but is {config.objective!r} instead"
-            f"{did_you_mean(config.objective, names)}"
-        )
-
-
 def _best_metric(config: Config) -> Iterator[str]:
     metric = config.trainer.get("metric_for_best_model")
-    names = _of_an_evaluation(config)
+    names = of_an_evaluation(config)
     if isinstance(metric, str) and metric.removeprefix("eval_") not in names:
         yield (
             "`trainer.metric_for_best_model` must be a metric of the evaluation, but is "

@@ -16,17 +16,21 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from electralab.checking import launcher_checks
+from electralab.checking.search_checks import is_search
 from electralab.command import guard, hydra_messages, stages
+from electralab.command.space import Dimension, corners, dimensions, grid, overrides_of
 from electralab.config import is_chain
 from electralab.errors import UserError
 
+INTERVAL = ValueType.INTERVAL_SWEEP
 CONFIG_PATH, CONFIG_NAME = "pkg://electralab.conf", "config"
 
 
@@ -57,6 +61,7 @@ class Composition:
         problems: Everything that is wrong with composing, a line each.
         common: The configuration without the swept keys, plain; of a sweep alone.
         sweeper: Hydra's settings of the sweeper, plain.
+        space: What a search may choose, whose points are the corners of this; of a grid, nothing.
     """
 
     multirun: bool
@@ -64,6 +69,7 @@ class Composition:
     problems: list[str]
     common: dict[str, Any] = field(default_factory=dict)
     sweeper: dict[str, Any] = field(default_factory=dict)
+    space: list[Dimension] = field(default_factory=list)
 
 
 def opened(overrides: list[str]) -> list[str]:
@@ -162,13 +168,33 @@ class Composer:
                 if item.is_sweep_override():
                     self._add(hydra_messages.sweep_without_m(item))
             return Composition(False, [self._point(fixed)], list(self._problems))
+        for problem in launcher_checks.problems(first.hydra.launcher):
+            self._add(problem)
         sweeper = OmegaConf.to_container(first.hydra.sweeper, resolve=True)
-        swept, combinations = self._combinations(sweeper, task, fixed)
+        # Of those with the same key, the last one counts.
+        arguments = {item.get_key_element(): item for item in [*self._params(sweeper), *task]}
+        fixed = [item for item in arguments.values() if not item.is_sweep_override()]
+        swept = {key for key, item in arguments.items() if item.is_sweep_override()}
+        self._fixed, self._swept = fixed, swept
+        combinations, space = self._combinations(sweeper, [*arguments.values()])
         points = [self._point(combination, swept) for combination in combinations]
         problems = list(self._problems)
         # What is wrong without a swept key is right with it, or has been said of the points.
         common = self._point([item for item in fixed if item.get_key_element() not in swept])
-        return Composition(True, points, problems, common.container, sweeper)
+        return Composition(True, points, problems, common.container, sweeper, space)
+
+    def point(self, overrides: list[str]) -> tuple[Point, list[str]]:
+        """Composes one more point of the sweep that was composed last.
+
+        Args:
+            overrides: Of the swept keys, in Hydra's words.
+
+        Returns:
+            The point, and what is wrong with composing it.
+        """
+        self._problems = {}
+        found = self._point([*self._fixed, *self._parse(overrides)], self._swept)
+        return found, list(self._problems)
 
     def _add(self, problem: str) -> None:
         # An override that is wrong in all points is one problem.
@@ -212,21 +238,34 @@ class Composer:
         )
 
     def _combinations(
-        self, sweeper: dict[str, Any], task: list[Override], fixed: list[Override]
-    ) -> tuple[set[str], list[list[Override]]]:
-        """Returns the swept keys, and the overrides of each point."""
-        swept = {item.get_key_element() for item in task if item.is_sweep_override()}
-        if sweeper.get("_target_") != f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}":
-            return swept, [fixed]  # another sweeper chooses its points while it runs
-        params = [f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()]
-        try:
-            arguments = self._parse(opened(params)) + task
-            batches = BasicSweeper.split_arguments(arguments, None)
-        except HydraException as error:
-            self._add(hydra_messages.composition(error))
-            return swept, [fixed]
-        swept |= {item.get_key_element() for item in arguments if item.is_sweep_override()}
-        return swept, [self._parse(words) for words in batches[0]]
+        self, sweeper: dict[str, Any], arguments: list[Override]
+    ) -> tuple[list[list[Override]], list[Dimension]]:
+        """Returns the overrides of each point, or of each corner of a search, and its space."""
+        if not is_search(sweeper):
+            for item in [item for item in arguments if item.value_type is INTERVAL]:
+                arguments.remove(item)
+                self._add(hydra_messages.interval_of_a_grid(*as_typed([item.input_line])))
+            try:
+                [batch] = BasicSweeper.split_arguments(arguments, None)
+            except HydraException as error:
+                self._add(hydra_messages.composition(error))
+                batch = [[item.input_line for item in arguments if not item.is_sweep_override()]]
+            return [self._parse(words) for words in batch], []
+        is_grid = (sweeper.get("sampler") or {}).get("name") == "grid"
+        swept = [item for item in arguments if item.is_sweep_override()]
+        named = {as_typed([f"{item.get_key_element()}="])[0].rstrip("="): item for item in swept}
+        space, problems = dimensions(named, listed=is_grid)
+        for problem in problems:
+            self._add(problem)
+        fixed = [item for item in arguments if not item.is_sweep_override()]
+        points = grid(space) if is_grid else corners(space)
+        return [[*fixed, *self._parse(overrides_of(space, texts))] for texts in points], space
+
+    def _params(self, sweeper: dict[str, Any]) -> list[Override]:
+        """Returns the overrides that stand in `hydra.sweeper.params`."""
+        params = sweeper.get("params")
+        words = [f"{key}={value}" for key, value in params.items()] if params else []
+        return self._parse(opened(words))
 
     def _refused(self, item: Override, said: Callable[[str], str | None]) -> bool:
         problem = said(*as_typed([item.input_line]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from electralab.checking import search_checks
 from electralab.checking.schema_errors import leaves, show
 
 _TARGETS = {
@@ -18,7 +19,7 @@ _TARGETS = {
         "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
         "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
     ),
-    "sweeper": ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper",),
+    "sweeper": ("hydra._internal.core_plugins.basic_sweeper.BasicSweeper", search_checks.TARGET),
 }
 _OWN_PLUGINS = "hydra_plugins.electralab_"
 # Keys of launchers that hold shell commands or programs; who types one means it.

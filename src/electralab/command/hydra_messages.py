@@ -12,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from electralab.checking.nearest import did_you_mean
 from electralab.command import stages
 
+_OF_A_SEARCH = ("hydra/sweeper/sampler", "hydra/sweeper/pruner")
+
 
 def syntax(text: str, error: Exception) -> str:
     """Says that one override cannot be read."""
@@ -81,6 +83,8 @@ def composition(error: Exception, text: str | None = None, keys_of: Any = None) 
         problem = getattr(error, "problem", None) or "it is no YAML"
         return f"{mark.name}, line {mark.line + 1}, cannot be read: {problem}."
     if match := re.match(r"Could not override '([^']+)'", reason):
+        if match[1] in _OF_A_SEARCH:
+            return f"`{match[1]}` needs hydra/sweeper=optuna, which chooses the points of a sweep."
         # Of a value that is a mapping, the key inside it.
         inner = re.search(r"full_key: (\S+)", str(cause)) if "not in struct" in str(cause) else None
         key = inner[1] if inner else match[1]
@@ -102,6 +106,15 @@ def composition(error: Exception, text: str | None = None, keys_of: Any = None) 
     if cause is not None and reason.startswith("Error merging override"):
         reason = str(cause).splitlines()[0]
     return f"`{text}` cannot be used: {reason}." if text else f"The configuration: {reason}."
+
+
+def interval_of_a_grid(word: str) -> str:
+    """Says that an interval has no values that could all be tried."""
+    key, _, value = word.partition("=")
+    return (
+        f"`{key}` must be a choice or a range, but is {value} instead; hydra/sweeper=optuna "
+        "searches an interval."
+    )
 
 
 def interpolation(key: str, error: Exception) -> str:

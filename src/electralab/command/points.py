@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from electralab.command.compose import Composition, Point
+    from electralab.checking.search_checks import Search
+    from electralab.command.compose import Composer, Composition, Point
+    from electralab.command.space import Dimension
+    from electralab.comparing.results import Objective
     from electralab.config import Chain, Config
+
+Rules = Callable[["Config | Chain", list[str]], list[str]]
 
 # Of which a sweep has one, for its runs share a folder, a store and a table.
 _ONE = ("name", "output_dir", "tracking", "resume", "objective", "sweep")
@@ -34,15 +39,33 @@ class CheckedPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Searched:
+    """What a search chooses its points from.
+
+    Attributes:
+        settings: Of the search.
+        space: Its dimensions.
+        at: Composes and checks the point of a value a dimension, given as texts; raises a
+            `UserError` if it cannot be run.
+    """
+
+    settings: Search
+    space: list[Dimension]
+    at: Callable[[Sequence[str]], CheckedPoint]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checked:
     """A command that can be run.
 
     Attributes:
         path: Hydra's search path.
         multirun: A sweep rather than one run.
-        points: Its configurations; equal ones are all there.
+        points: Its configurations; equal ones are all there; of a search, the corners of its space.
         common: Of a sweep, the configuration without its swept keys, plain and untyped.
         sweeper: Of a sweep, Hydra's settings of the sweeper, plain.
+        search: Of a search.
+        objective: Of a sweep, what tells which point is best.
     """
 
     path: Any
@@ -50,6 +73,8 @@ class Checked:
     points: list[CheckedPoint]
     common: dict[str, Any] = field(default_factory=dict)
     sweeper: dict[str, Any] = field(default_factory=dict)
+    search: Searched | None = None
+    objective: list[Objective] = field(default_factory=list)
 
 
 def checked(flags: argparse.Namespace) -> Checked:
@@ -64,9 +89,30 @@ def checked(flags: argparse.Namespace) -> Checked:
     from electralab.checking import checks
 
     memo: dict[str, list[str]] = {}
-    return _composed(
+    found = _composed(
         flags, rules=lambda config, refused: checks.problems(config, memo=memo, refused=refused)
     )
+    return _judged(found) if found.multirun else found
+
+
+def _judged(command: Checked) -> Checked:
+    """Says what the points of a sweep are judged by, and refuses what does not compare them."""
+    from electralab.checking import objectives, search_checks
+
+    configs = [point.config for point in command.points]
+    swept = [*dict.fromkeys(key for point in command.points for key in point.values)]
+    is_search = command.search is not None
+    direction = command.sweeper.get("direction")
+    named, problems = objectives.of_sweep(
+        configs, swept=swept, direction=direction, is_search=is_search
+    )
+    if command.search:
+        metrics = [objective.metric for objective in named]
+        of_pruner = {"config": configs[0], "metrics": metrics}
+        problems += search_checks.pruning_problems(command.search.settings, **of_pruner)
+    if problems:
+        raise UserError(problems)
+    return replace(command, objective=named)
 
 
 def typed(flags: argparse.Namespace) -> Checked:
@@ -81,9 +127,8 @@ def typed(flags: argparse.Namespace) -> Checked:
     return _composed(flags, rules=lambda config, refused: [])
 
 
-def _composed(
-    flags: argparse.Namespace, *, rules: Callable[[Config, list[str]], list[str]]
-) -> Checked:
+def _composed(flags: argparse.Namespace, *, rules: Rules) -> Checked:
+    from electralab.checking.search_checks import inspect, is_search
     from electralab.command import compose
 
     path = compose.search_path(config_path=flags.config_path, config_dir=flags.config_dir)
@@ -91,16 +136,19 @@ def _composed(
     composed = composer.compose(flags.overrides, multirun=flags.multirun)
     _share_a_name(composed)
     of_all = [*composed.problems, *_kept_out(composed)]
+    search = None
+    if composed.multirun and is_search(composed.sweeper):
+        settings, wrong = inspect(composed.sweeper)
+        of_all += wrong
+        if settings:
+            at = partial(_at_once, composer=composer, composed=composed, rules=rules)
+            search = Searched(settings=settings, space=composed.space, at=at)
     where: dict[str, list[int]] = {}  # the points of each problem
     points: list[CheckedPoint] = []
     for index, point in enumerate(composed.points):
-        found = list(point.problems.values())
-        if point.container:
-            config, refused, wrong = _typed(point)
-            found += [*wrong, *rules(config, refused)]
-            made = {"overrides": point.overrides, "values": point.values}
-            points.append(CheckedPoint(**made, config=config))
-        for line in dict.fromkeys(found):
+        found, problems = _checked(point, rules)
+        points += [found] if found else []
+        for line in dict.fromkeys(problems):
             where.setdefault(line, []).append(index)
     if of_all or where:
         named = [
@@ -114,7 +162,32 @@ def _composed(
         points=points,
         common=composed.common,
         sweeper=composed.sweeper,
+        search=search,
     )
+
+
+def _checked(point: Point, rules: Rules) -> tuple[CheckedPoint | None, list[str]]:
+    """Returns a point and everything that is wrong with it."""
+    found = list(point.problems.values())
+    if not point.container:
+        return None, found
+    config, refused, wrong = _typed(point)
+    found += [*wrong, *rules(config, refused)]
+    return CheckedPoint(overrides=point.overrides, values=point.values, config=config), found
+
+
+def _at_once(
+    texts: Sequence[str], *, composer: Composer, composed: Composition, rules: Rules
+) -> CheckedPoint:
+    """Composes and checks one more point of a search."""
+    from electralab.command.space import overrides_of
+
+    point, problems = composer.point(overrides_of(composed.space, texts))
+    _share_a_name(composed, [point])
+    found, more = _checked(point, rules)
+    if problems or more:
+        raise UserError([*problems, *more])
+    return found
 
 
 def point_name(values: dict[str, Any]) -> str:
@@ -147,13 +220,19 @@ def _kept_out(composed: Composition) -> list[str]:
     ]
 
 
-def _share_a_name(composed: Composition) -> None:
-    """Gives the runs of a sweep one name where theirs follow from what is swept, as the task."""
+def _share_a_name(composed: Composition, points: Sequence[Point] | None = None) -> None:
+    """Gives the runs of a sweep one name where theirs follow from what is swept, as the task.
+
+    Args:
+        composed: The sweep.
+        points: Those to name; none: all of it.
+    """
     names = {str(point.container.get("name")) for point in composed.points if point.container}
+    names |= {str(point.container.get("name")) for point in points or ()}
     name = composed.common.get("name")
     if not composed.multirun or len(names) < 2 or not isinstance(name, str):
         return
-    for point in composed.points:
+    for point in composed.points if points is None else points:
         if point.container and "name" not in point.values:
             point.container["name"] = name
             point.overrides.append(f"name={name}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from electralab import processes
 from electralab.checking.signature import signature
 from electralab.config import Chain, Config
 from electralab.running import counts, data_report
@@ -63,7 +64,12 @@ def conclude(
     started: float,
     alone: bool,
 ) -> dict[str, Any]:
-    """Writes the summary of a run and prints it; the arguments are those of the two below."""
+    """Writes the summary of a run and prints it; the arguments are those of the two below.
+
+    Of several processes, the main one does; the others return nothing.
+    """
+    if not processes.is_main():
+        return {}
     summary = summarise(config, run=run, folder=folder, data=data, metrics=metrics, started=started)
     show_summary(summary, task=task, config=config, data=data, folder=folder, alone=alone)
     return summary

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from electralab.errors import UserError
 from electralab.running import folder as files
-from electralab.running.part import PARENT_TAG, Part
+from electralab.running.part import PARENT_TAG, Part, Pruning
 from electralab.sweeping import state
+from electralab.sweeping.worker import Place, at_work
 
 if TYPE_CHECKING:
     from electralab.config import Chain, Config
@@ -31,19 +32,23 @@ class SweepJob:
         sweep_id: The sweep's.
         folder: The sweep's.
         parent: Id of the sweep's tracked run.
-        values: Of the swept keys, for each signature.
         fail_fast: Whether a failure keeps others from starting.
         total: Number of jobs to run.
+        values: Of the swept keys, for each signature.
         order: Their places among these, by signature.
+        place: Where they run; none: one after another in the process of the command.
+        pruning: How those that a search may stop early are stopped, by signature.
     """
 
     sweep_id: str
     folder: str
     parent: str
-    values: dict[str, dict[str, Any]]
     fail_fast: bool
     total: int
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
     order: dict[str, int] = field(default_factory=dict)
+    place: Place | None = None
+    pruning: dict[str, Pruning] = field(default_factory=dict)
 
     def __call__(self, composed: Any) -> str:
         """Runs one point; returns how it ended.
@@ -73,17 +78,17 @@ class SweepJob:
         Returns:
             How it ended, as `state.standing` says it.
         """
-        folder = Path(self.folder, sign)
-        if Path(self.folder, state.STOP).exists():
-            return state.NEW
-        with state.job_lock(Path(self.folder), sign):
-            if (found := state.standing(folder)) in state.DONE:
-                return found
-            self._execute(config, overrides, sign, folder)
+        sweep, folder = Path(self.folder), Path(self.folder, sign)
+        with at_work(self.place, sweep), state.job_lock(sweep, sign):
+            # Another process may have been at it while the lock was waited for.
             found = state.standing(folder)
-            if found == state.FAILED and self.fail_fast:
-                Path(self.folder, state.STOP).touch()
-            return found
+            if found not in state.DONE and not state.is_stopped(sweep):
+                if found != state.NEW and not state.can_go_on(folder):
+                    state.put_aside(folder)
+                self._execute(config, overrides, sign, folder)
+                if state.standing(folder) == state.FAILED and self.fail_fast:
+                    state.stop(sweep, running=False)
+        return state.standing(folder)
 
     def _execute(
         self, config: Config | Chain, overrides: list[str], sign: str, folder: Path
@@ -105,6 +110,7 @@ class SweepJob:
             title=title,
             # The option of a group is no key of the configuration that it becomes.
             params={key: str(value) for key, value in values.items() if key not in own},
+            pruning=self.pruning.get(sign),
         )
         started = time.time()
         try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from electralab.errors import Interrupted, one_line
@@ -13,12 +15,13 @@ from electralab.sweeping.conclusion import conclude
 from electralab.sweeping.job import SweepJob
 from electralab.sweeping.plan import Point, Sweep, plan
 from electralab.sweeping.record import SweepRecord
+from electralab.sweeping.search import OptunaSearch
 
 if TYPE_CHECKING:
     from electralab.command.points import Checked
 
 Launch = Callable[[list[Point]], None]
-TRIES = 2  # of a job under which the process died
+TRIES = 3  # of a job under which a process died, be it for another job's sake
 
 
 def run(command: Checked, flags: argparse.Namespace) -> int:
@@ -39,15 +42,16 @@ def run(command: Checked, flags: argparse.Namespace) -> int:
 
     quiet_libraries()
     sweep = plan(command, ["-m", *flags.overrides])
+    objective = [asdict(one) for one in command.objective]
+    search = OptunaSearch(command, sweep) if command.search else None
     try:
-        with SweepRecord(sweep, objective=[]) as record:
-            todo = _left_to_do(sweep, record)
-            if todo:
-                job = _job(sweep, record, todo)
-                launch = launcher(command, flags, sweep=sweep, job=job)
-                size = command.sweeper.get("max_batch_size") or len(todo)
-                for first in range(0, len(todo), size):
-                    _launch(todo[first : first + size], launch, sweep=sweep, record=record)
+        if search:
+            search.open()
+        with SweepRecord(sweep, objective=objective) as record:
+            if search:
+                _search(search, command, flags, sweep=sweep, record=record)
+            elif todo := _left_to_do(sweep, record):
+                _run(todo, command, flags, sweep=sweep, record=record)
             return conclude(sweep, record)
     except (Interrupted, KeyboardInterrupt) as error:
         error.run_folder = None  # of one job, while the sweep has others
@@ -55,7 +59,45 @@ def run(command: Checked, flags: argparse.Namespace) -> int:
         raise
 
 
-def launcher(command: Checked, flags: argparse.Namespace, *, sweep: Sweep, job: SweepJob) -> Launch:
+def _run(
+    todo: list[Point],
+    command: Checked,
+    flags: argparse.Namespace,
+    *,
+    sweep: Sweep,
+    record: SweepRecord,
+) -> None:
+    job = _job(sweep, record, total=len(todo))
+    job.values = {point.signature: point.values for point in todo}
+    job.order = {point.signature: number for number, point in enumerate(todo, 1)}
+    size = min(command.sweeper.get("max_batch_size") or len(todo), len(todo))
+    launch = launcher(command, flags, sweep=sweep, job=job, at_once=size)
+    for first in range(0, len(todo), size):
+        _launch(todo[first : first + size], launch, sweep=sweep, record=record)
+
+
+def _search(
+    search: OptunaSearch,
+    command: Checked,
+    flags: argparse.Namespace,
+    *,
+    sweep: Sweep,
+    record: SweepRecord,
+) -> None:
+    job = _job(sweep, record, total=search.total)
+    launch = launcher(command, flags, sweep=sweep, job=job, at_once=search.at_once)
+    for batch in search.batches(record):
+        for trial, point in batch.items():
+            job.values[point.signature] = point.values
+            job.order[point.signature] = trial + 1
+            if (pruning := search.pruning(trial)) is not None:
+                job.pruning[point.signature] = pruning
+        _launch([*batch.values()], launch, sweep=sweep, record=record)
+
+
+def launcher(
+    command: Checked, flags: argparse.Namespace, *, sweep: Sweep, job: SweepJob, at_once: int
+) -> Launch:
     """Returns what runs points by the launcher that `hydra/launcher` chose.
 
     Args:
@@ -63,6 +105,7 @@ def launcher(command: Checked, flags: argparse.Namespace, *, sweep: Sweep, job: 
         flags: Those of the command line.
         sweep: The sweep.
         job: Runs a point.
+        at_once: How many are launched together at most.
     """
     from hydra._internal.callbacks import Callbacks
     from hydra._internal.hydra import Hydra
@@ -83,8 +126,7 @@ def launcher(command: Checked, flags: argparse.Namespace, *, sweep: Sweep, job: 
     )
     with open_dict(config):
         config.hydra.sweep.dir = str(sweep.folder)
-        size = command.sweeper.get("max_batch_size") or len(job.order)
-        job.place = parallel.place(config.hydra.launcher, jobs=min(size, len(job.order)))
+        job.place = parallel.place(config.hydra.launcher, jobs=at_once)
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     made = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=job, config=config
@@ -124,32 +166,35 @@ def _left_to_do(sweep: Sweep, record: SweepRecord) -> list[Point]:
     return [point for points in todo.values() for point in points]
 
 
-def _job(sweep: Sweep, record: SweepRecord, todo: list[Point]) -> SweepJob:
+def _job(sweep: Sweep, record: SweepRecord, *, total: int) -> SweepJob:
     return SweepJob(
         sweep_id=sweep.sweep_id,
         folder=str(sweep.folder),
         parent=record.run_id,
-        values={point.signature: point.values for point in todo},
         fail_fast=sweep.config.sweep.fail_fast,
-        total=len(todo),
-        order={point.signature: number for number, point in enumerate(todo, 1)},
+        total=total,
     )
 
 
 def _launch(points: list[Point], launch: Launch, *, sweep: Sweep, record: SweepRecord) -> None:
     """Runs points; those under which a process died are run again."""
+    died: Counter[Point] = Counter()
     left = points
-    for _ in range(TRIES):
+    while left:
         try:
             launch(left)
         except Exception as error:  # of the launcher: jobs report theirs in their folders
             say(f"the launcher stopped early: {one_line(error)}")
         stands = {point: state.standing(sweep.folder / point.signature) for point in left}
         left = [point for point, found in stands.items() if found in (state.NEW, state.KILLED)]
-        if not left or (sweep.folder / state.STOP).exists():
+        if state.is_stopped(sweep.folder):
             return
+        # Where no job had begun, it is the launcher that does not work.
+        died.update([point for point in left if stands[point] == state.KILLED] or left)
+        left = [point for point in left if died[point] < TRIES]
         record.close_what_was_killed()
         for point in left:
             folder = sweep.folder / point.signature
-            if stands[point] == state.KILLED and not state.can_go_on(folder):
+            running = state.is_running(sweep.folder, point.signature)
+            if stands[point] == state.KILLED and not running and not state.can_go_on(folder):
                 record.forget(point)

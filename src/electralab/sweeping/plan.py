@@ -44,9 +44,11 @@ class Sweep:
         sweep_id: 8 hexadecimal digits of its name and its configuration without the swept keys.
         folder: Where its jobs lie.
         swept: Its swept keys, in the order typed.
-        points: Its jobs, each once.
+        points: Its jobs, each once; a search adds them as it chooses them.
         repeated: Points that were typed twice.
         words: The words of the command.
+        config: That of the first point, for what all have in common.
+        space: Of a search, what was typed for each swept key.
     """
 
     sweep_id: str
@@ -55,11 +57,8 @@ class Sweep:
     points: list[Point]
     repeated: int
     words: list[str]
-
-    @property
-    def config(self) -> Config | Chain:
-        """The configuration of the first point, for what all have in common."""
-        return self.points[0].config
+    config: Config | Chain
+    space: dict[str, str]
 
 
 def plan(command: Checked, words: list[str]) -> Sweep:
@@ -70,7 +69,7 @@ def plan(command: Checked, words: list[str]) -> Sweep:
         words: Of the command, for the record.
     """
     points: dict[str, Point] = {}
-    for found in command.points:
+    for found in [] if command.search else command.points:
         point = as_point(found)
         points.setdefault(point.signature, point)
     swept = list(dict.fromkeys(key for point in command.points for key in point.values))
@@ -81,8 +80,10 @@ def plan(command: Checked, words: list[str]) -> Sweep:
         folder=Path(first.output_dir).absolute() / first.name / f"{PREFIX}{sweep_id}",
         swept=swept,
         points=list(points.values()),
-        repeated=len(command.points) - len(points),
+        repeated=0 if command.search else len(command.points) - len(points),
         words=files.without_secrets(words),
+        config=first,
+        space={one.key: one.space for one in command.search.space} if command.search else {},
     )
 
 

@@ -9,8 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from electralab.config import Chain
 from electralab.errors import Interrupted, UserError
 from electralab.running import folder as files
+from electralab.running.part import PARENT_TAG
 from electralab.running.report import short
 from electralab.sweeping import state
 from electralab.sweeping.job import SWEEP_TAG
@@ -72,6 +74,14 @@ class SweepRecord:
             self._write("KILLED" if stopped else "FAILED")
         self._stack.__exit__(kind, error, trace)
 
+    def add(self, points: list[Point]) -> None:
+        """Adds the points that a search has chosen."""
+        known = [point["values"] for point in self._points]
+        new = [point for point in points if point.values not in known]
+        if new:
+            self._points = _joined(self._points, new)
+            self._write("RUNNING")
+
     def forget(self, point: Point) -> None:
         """Puts aside what a job left, in its folder and in the store, for it to start anew."""
         folder = self.folder / point.signature
@@ -114,7 +124,7 @@ class SweepRecord:
         (self.folder / state.STOP).unlink(missing_ok=True)
         self.store = open_store(config.tracking, output_dir=Path(config.output_dir).absolute())
         command = shlex.join(["electralab", *self.sweep.words])
-        space = {key: self._space(key) for key in self.sweep.swept}
+        space = self.sweep.space or {key: self._space(key) for key in self.sweep.swept}
         tags = {
             SWEEP_TAG: self.sweep.sweep_id,
             ROLE_TAG: "parent",
@@ -170,22 +180,28 @@ class SweepRecord:
             return
         client = self.store.client()
         [experiment] = [client.get_experiment_by_name(self.sweep.config.name).experiment_id]
-        alive = {self.run_id, *self._running()}
-        wanted = f"tags.`{SWEEP_TAG}` = '{self.sweep.sweep_id}'"
-        for run in client.search_runs([experiment], wanted, max_results=5000):
-            if run.info.status in _OPEN and run.info.run_id not in alive:
-                client.set_terminated(run.info.run_id, "KILLED")
-                folder = Path(run.data.tags.get("folder", ""), files.IDENTITY)
-                if not folder.is_file():  # killed before it had anything
-                    client.delete_run(run.info.run_id)
+        alive = {sign for sign in self.signatures if state.is_running(self.folder, sign)}
+        mine = f"tags.`{SWEEP_TAG}` = '{self.sweep.sweep_id}'"
+        for run in client.search_runs([experiment], mine, max_results=5000):
+            tags, run_id = run.data.tags, run.info.run_id
+            sign = tags.get("signature", "")
+            if run_id == self.run_id or sign in alive or run.info.status == "FINISHED":
+                continue
+            if run.info.status in _OPEN:
+                client.set_terminated(run_id, "KILLED")
+            known = files.read_json(self.folder / sign / files.IDENTITY).get("run_id")
+            if known != run_id:  # killed before it had a folder, or begun anew since
+                client.delete_run(run_id)
+            elif isinstance(self.sweep.config, Chain):
+                self._close_stages(client, experiment, run_id)
 
-    def _running(self) -> list[str]:
-        """Returns the ids of the runs of jobs that a process of an earlier command still does."""
-        return [
-            files.read_json(self.folder / sign / files.IDENTITY).get("run_id", "")
-            for sign in self.signatures
-            if state.is_running(self.folder, sign)
-        ]
+    @staticmethod
+    def _close_stages(client: Any, experiment: str, chain: str) -> None:
+        """Ends the runs of a chain that was killed."""
+        mine = f"tags.`{PARENT_TAG}` = '{chain}'"
+        for run in client.search_runs([experiment], mine, max_results=5000):
+            if run.info.status in _OPEN:
+                client.set_terminated(run.info.run_id, "KILLED")
 
     def _write(self, status: str) -> None:
         before = self._known.get("seconds", 0)

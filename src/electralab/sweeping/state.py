@@ -21,7 +21,13 @@ NEW, FINISHED, PRUNED, FAILED, KILLED = "NEW", "FINISHED", "PRUNED", "FAILED", "
 DONE = (FINISHED, PRUNED)
 FAILED_BEFORE, FAILED_GOES_ON = "failed before", "failed before with a checkpoint"
 STOPPED, STOPPED_GOES_ON = "stopped before", "stopped before with a checkpoint"
-AS_IT_IS = (NEW, FAILED_GOES_ON, STOPPED_GOES_ON)  # what lies in a job's folder stays there
+ELSEWHERE = "still run by a process of an earlier command, which is waited for"
+AS_IT_IS = (
+    NEW,
+    ELSEWHERE,
+    FAILED_GOES_ON,
+    STOPPED_GOES_ON,
+)  # what lies in a job's folder stays there
 ATTEMPTS = "attempts"  # what is left of jobs that were started anew, in a sweep's folder
 STOP = ".stop"  # in a sweep's folder: no more jobs are to be started
 
@@ -105,6 +111,29 @@ def put_aside(folder: Path) -> None:
     while (parent / f"{folder.name}-{number}").exists():
         number += 1
     os.rename(folder, parent / f"{folder.name}-{number}")
+
+
+def stop(sweep: Path, *, running: bool) -> None:
+    """Says to all processes of a sweep, wherever they are, that no more jobs are to be started.
+
+    Args:
+        sweep: The sweep's folder.
+        running: Those that run are to save a checkpoint and end.
+    """
+    files.write_whole(sweep / STOP, "running jobs too\n" if running else "")
+
+
+def is_stopped(sweep: Path, *, running: bool = False) -> bool:
+    """Says whether no more jobs are to be started, or those that run are to end.
+
+    Args:
+        sweep: The sweep's folder.
+        running: Ask for the latter.
+    """
+    try:
+        return (sweep / STOP).stat().st_size > 0 or not running
+    except OSError:
+        return False
 
 
 def job_lock(sweep: Path, sign: str) -> FileLock:

@@ -153,9 +153,10 @@ class TrackedRun:
         entries = list(short.items())
         for first in range(0, len(entries), PARAMS_PER_BATCH):
             self._log_batch(params=dict(entries[first : first + PARAMS_PER_BATCH]))
+        # Short tags are there since the run was made.
+        files |= shorten(flatten(tags), limit=MAX_TAG, folder="tags")[1]
         for path, text in files.items():
             self.log_text(text, path)
-        self.set_tags(tags)
 
     def _resume(self, *, tags: Mapping[str, Any]) -> None:
         known = self._client.get_run(self.run_id).data
@@ -248,7 +249,7 @@ def tracked_run(
     if store.mode == "off":
         yield TrackedRun(store=store, run_id=run_id or uuid.uuid4().hex)
         return
-    run = _open(store, experiment=experiment, run_name=run_name, run_id=run_id)
+    run = _open(store, experiment=experiment, run_name=run_name, tags=tags or {}, run_id=run_id)
     status, failure = "FINISHED", None
     with activated(store, run.run_id) as end:
         try:
@@ -282,14 +283,18 @@ def _as_failure(store: Store) -> Iterator[None]:
         raise RunFailure(f"The store {store} cannot be used: {reason(error)}.") from error
 
 
-def _open(store: Store, *, experiment: str, run_name: str, run_id: str | None) -> TrackedRun:
+def _open(
+    store: Store, *, experiment: str, run_name: str, tags: Mapping[str, Any], run_id: str | None
+) -> TrackedRun:
     """Creates the run, or finds the given one."""
     client = store.client()
     with _as_failure(store):
         if run_id is None:
             experiment_id = _experiment(store, name=experiment)
             source = {"mlflow.source.name": "electralab", "mlflow.source.type": "LOCAL"}
-            run_id = client.create_run(experiment_id, run_name=run_name, tags=source).info.run_id
+            # With it, so that one whose process is killed at once can be told from others.
+            named = source | shorten(flatten(tags), limit=MAX_TAG, folder="tags")[0]
+            run_id = client.create_run(experiment_id, run_name=run_name, tags=named).info.run_id
             return TrackedRun(store=store, run_id=run_id)
         try:
             known = client.get_run(run_id)

@@ -233,7 +233,12 @@ def _measure_before(
 def keep_artifacts(
     task: Task, model: PreTrainedModel, data: Prepared, *, run: TrackedRun, folder: Path
 ) -> None:
-    """Writes the task's tables and pictures into the run's folder and gives them to the store."""
+    """Writes the task's tables and pictures into the run's folder and gives them to the store.
+
+    Of several processes, the main one does.
+    """
+    if not processes.is_main():
+        return
     for path in task.artifacts(model, data, folder):
         run.log_artifact(path)
 

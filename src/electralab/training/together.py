@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import traceback
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 
@@ -20,7 +22,7 @@ from electralab.running import folder as files
 from electralab.tracking.run import TrackedRun
 from electralab.tracking.store import Store
 
-_WHY = "electralab/why"  # the key under which the first process that leaves says why
+WHY = "electralab/why"  # the key under which the first process that leaves says why
 _KINDS = {"UserError": UserError, "RunFailure": RunFailure}
 
 
@@ -61,7 +63,9 @@ def highest(number: int) -> int:
 def draw_apart(seed: int) -> None:
     """Gives each process its own dropout, by the seed; that of the main one stays as it is."""
     if not processes.is_main():
-        torch.manual_seed((processes.rank() << 32) + seed)
+        # Of a seed the generator of the CPU takes 32 bits.
+        [mixed] = np.random.SeedSequence([seed, processes.rank()]).generate_state(1)
+        torch.manual_seed(int(mixed))
 
 
 @contextmanager
@@ -112,11 +116,13 @@ def one_reason(folder: Path | None = None) -> Iterator[None]:
         first = _why_others_left(error, folder)
         if first is None:
             raise
+        # The launcher is about to end this process too; the record is closed and the reason said.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise first from error
 
 
 def _leave(error: BaseException) -> None:
-    """Says why this process leaves, and breaks the connections on which others may wait."""
+    """Says why this process leaves; its end then breaks the connections on which others wait."""
     store = dist.distributed_c10d._get_default_store()
     trace = "".join(traceback.format_exception(error))
     said: dict[str, Any] = {"rank": processes.rank(), "line": _named(error), "trace": trace}
@@ -124,16 +130,16 @@ def _leave(error: BaseException) -> None:
         said["status"] = error.exit_status
     elif isinstance(error, UserError):
         said |= {"kind": type(error).__name__, "lines": error.problems}
-    store.compare_set(_WHY, "", json.dumps(said))
-    _group.cache_clear()
-    dist.destroy_process_group()
+    store.compare_set(WHY, "", json.dumps(said))
+    # A mistake is found by every process; the end of this one would only hurry the main one.
+    processes.tell(patience=processes.PATIENCE if "kind" in said else 0)
 
 
 def _why_others_left(error: BaseException, folder: Path | None) -> BaseException | None:
     """Returns what to raise instead of an error of the main process; none: the error itself."""
     store = dist.distributed_c10d._get_default_store()
     broken = _is_broken_connection(error)
-    if not store.check([_WHY]):
+    if not store.check([WHY]):
         if not broken:
             return None
         return RunFailure(
@@ -142,9 +148,9 @@ def _why_others_left(error: BaseException, folder: Path | None) -> BaseException
         )
     if not (broken or isinstance(error, Interrupted)):
         return None  # an error of its own
-    said = json.loads(store.get(_WHY))
+    said = json.loads(store.get(WHY))
     if "status" in said:
-        return error if isinstance(error, Interrupted) else Interrupted(said["status"])
+        return None if isinstance(error, Interrupted) else Interrupted(said["status"])
     if "kind" in said:
         return _KINDS.get(said["kind"], RunFailure)(said["lines"])
     where = f" (the trace is in {folder / files.LOG})" if folder else ""

@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 from transformers import Seq2SeqTrainer
 from transformers.trainer import TRAINING_ARGS_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from electralab.data.rows import EncodedRows
 from electralab.tasks.base import Task
+from electralab.training import window
 from electralab.training.sampler import EpochSampler, ProcessBatches
 
 _IDLE = "idle"  # marks a batch that this process goes through for the others' sake
@@ -48,7 +50,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
         self._eval_collator = eval_collator
         self._split = "eval"
         self.evaluated: dict[str, tuple[int, dict[str, float]]] = {}  # step and metrics, by split
-        self._window: Tensor | None = None
+        self.window: Tensor | None = None  # sums since the last log
         self._window_start = time.perf_counter()
         self._flos_per_token: int | None = None
         self._shared: ProcessBatches | None = None  # where several processes train
@@ -155,7 +157,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
         # Gradients are averaged over processes, but the totals are already those of all of them.
         loss = outputs.loss * (self.accelerator.num_processes * counted)
         sums = outputs.statistics * counted
-        self._window = sums if self._window is None else self._window + sums
+        self.window = sums if self.window is None else self.window + sums
         return (loss, outputs) if return_outputs else loss
 
     def floating_point_ops(self, inputs: dict[str, Tensor]) -> int:
@@ -193,6 +195,12 @@ class ExperimentTrainer(Seq2SeqTrainer):
         self.skip_time(time.perf_counter() - start)
         return metrics
 
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """Goes through a split; every row counts once, in however many processes."""
+        # `Seq2SeqTrainer` keeps the rows that accelerate reads twice to make even batches.
+        self.gather_function = self.accelerator.gather_for_metrics
+        return super().evaluation_loop(*args, **kwargs)
+
     # Logs and checkpoints.
 
     def skip_time(self, seconds: float) -> None:
@@ -201,19 +209,22 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds the metrics of the window to a training log; the only read-back from the device."""
-        if "loss" in logs and self._window is not None:
-            sums = self.accelerator.reduce(self._window, reduction="sum").tolist()
+        if "loss" in logs and self.window is not None:
+            sums = self.accelerator.reduce(self.window, reduction="sum").tolist()
             now = time.perf_counter()
             logs = {**logs, **self._task.window_metrics(sums)}
             logs["tokens_per_second"] = sums[self._task.tokens] / max(
                 now - self._window_start, 1e-9
             )
-            self._window, self._window_start = None, now
+            self.window, self._window_start = None, now
         super().log(logs, start_time)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Trains; the clock of the first window starts here."""
-        self._window, self._window_start = None, time.perf_counter()
+        self.window, self._window_start = None, time.perf_counter()
+        if self.args.world_size > 1:
+            # Measured before, the model counts as prepared, and its gradients would not be shared.
+            self.model._is_accelerate_prepared = False
         return super().train(*args, **kwargs)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
@@ -224,10 +235,14 @@ class ExperimentTrainer(Seq2SeqTrainer):
             # Resumed at the end; the Trainer looks at the number of steps only after one more.
             self.control.should_training_stop = True
             return
+        if kwargs["resume_from_checkpoint"] and kwargs["epoch"] == kwargs["epochs_trained"]:
+            window.take_up(self, Path(kwargs["resume_from_checkpoint"]))
         super()._run_epoch(*args, **kwargs)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         start = time.perf_counter()
+        name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        window.keep(self, Path(self.args.output_dir, name))
         super()._save_checkpoint(*args, **kwargs)
         self.skip_time(time.perf_counter() - start)
 
