@@ -63,7 +63,7 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
         record = {"store": store, "origins": origins, "data": data, "run_log": log, "link": link}
         with together.one_record(session.track(config, overrides, **record)) as (run, folder):
             here = {"arguments": arguments, "run": run, "folder": folder, "signals": signals}
-            trainer = session.train(config, task=task, built=built, data=data, **here)
+            trainer = session.train(config, task=task, built=built, data=data, link=link, **here)
             metrics = session.evaluate(trainer, data, signals=signals)
             session.keep_artifacts(task, trainer.model, data, run=run, folder=folder)
             results = {"metrics": metrics, "started": started, "alone": link is None}

@@ -10,6 +10,7 @@ import electralab.run
 from electralab import cli
 from electralab.running import folder as files
 from electralab.tracking import provenance
+from tests.conftest import write_corpus
 
 
 class Trainings:
@@ -19,6 +20,7 @@ class Trainings:
         done: The seed and the mask probability of each run that was begun, in order.
         fail: What a run of a seed raises, before it has a folder.
         stop: Likewise, after a checkpoint.
+        more: Metrics besides those that follow from the settings.
     """
 
     def __init__(self) -> None:
@@ -27,6 +29,7 @@ class Trainings:
         self.fail: dict[int, BaseException] = {}
         self.stop: dict[int, BaseException] = {}
         self.parts: list[Any] = []
+        self.more: dict[str, float] = {}
 
     def __call__(self, config: Any, overrides: list[str], *, link: Any) -> None:
         self.done.append((config.seed, config.task.mask_prob))
@@ -45,6 +48,7 @@ class Trainings:
             (checkpoint / "trainer_state.json").write_text("{}")
             raise self.stop[config.seed]
         metrics = {"eval_probe_auc": config.seed + config.task.mask_prob, "tokens_per_second": 9.0}
+        metrics |= self.more
         summary = {"status": "FINISHED", "metrics": metrics, "seconds": 1.0}
         (part.folder / files.SUMMARY).write_text(json.dumps(summary))
 
@@ -79,3 +83,31 @@ def folder(name: str = "rtd") -> Path:
 def record() -> dict[str, Any]:
     """The only sweep's ``sweep.json``."""
     return json.loads((folder() / "sweep.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def parallel_place(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("parallel")
+    write_corpus(root / "corpus.txt", documents=120)
+    return root
+
+
+@pytest.fixture
+def words(parallel_place, monkeypatch) -> list[str]:
+    """A command of two points, in a folder with its data."""
+    from tests.sweeping.beside import SHORT
+
+    monkeypatch.chdir(parallel_place)
+    return ["data=text", "data.path=corpus.txt", *SHORT, "seed=1,2"]
+
+
+@pytest.fixture(scope="session")
+def straight(parallel_place) -> dict[int, tuple]:
+    """What the two points come to, one after another and undisturbed."""
+    from tests.sweeping.beside import SHORT, STEPS, results
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(parallel_place)
+        words = ["data=text", "data.path=corpus.txt", *SHORT, *STEPS, "seed=1,2"]
+        assert cli.main(["-m", *words, "name=straight", "tracking=off"]) == 0
+        return results("straight")

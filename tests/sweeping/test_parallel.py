@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -16,99 +15,15 @@ from omegaconf import OmegaConf
 
 from electralab import cli, machine
 from electralab.checking import launcher_checks
-from electralab.running.report import TIMING_METRICS
 from electralab.sweeping import parallel, state, worker
 from electralab.sweeping.worker import Place
-from tests.conftest import TINY, write_corpus
+from tests.sweeping.beside import STEPS, begun, children, recorded, results, when
 from tests.sweeping.conftest import folder
 
 pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
 
 LAUNCHER = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
 AT_ONCE = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-STEPS = [
-    "trainer.max_steps=500",
-    "trainer.eval_steps=500",
-    "trainer.save_steps=100",
-    "trainer.logging_steps=150",  # so that a window spans a break
-    "task.preview_steps=null",
-]
-KEYS = tuple(word.partition("=")[0] for word in STEPS)
-SHORT = [word for word in TINY if not word.startswith(KEYS)]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    root = tmp_path_factory.mktemp("parallel")
-    write_corpus(root / "corpus.txt", documents=120)
-    return root
-
-
-@pytest.fixture
-def words(place, monkeypatch):
-    monkeypatch.chdir(place)
-    return ["data=text", "data.path=corpus.txt", *SHORT, "seed=1,2"]
-
-
-@pytest.fixture(scope="module")
-def straight(place):
-    """Metrics and weights of the jobs, one after another."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        words = ["data=text", "data.path=corpus.txt", *SHORT, *STEPS, "seed=1,2"]
-        assert cli.main(["-m", *words, "name=straight", "tracking=off"]) == 0
-        return results("straight")
-
-
-def results(name: str) -> dict[int, tuple]:
-    """What each seed came to, as far as no clock had a part in it."""
-    found = {}
-    for point in json.loads((folder(name) / "sweep.json").read_text())["points"]:
-        job = folder(name) / point["signature"]
-        summary = json.loads((job / "summary.json").read_text())
-        metrics = {k: v for k, v in summary["metrics"].items() if k not in TIMING_METRICS}
-        weights = (job / "model" / "model.safetensors").read_bytes()
-        found[point["values"]["seed"]] = (summary["status"], metrics, weights)
-    return found
-
-
-def recorded(name: str) -> list[tuple[str, str]]:
-    """Name and status of the runs in the store."""
-    from electralab.config import TrackingConfig
-    from electralab.tracking.store import open_store
-
-    client = open_store(TrackingConfig(mode="local", uri=None), output_dir="outputs").client()
-    [experiment] = [client.get_experiment_by_name(name).experiment_id]
-    found = client.search_runs([experiment])
-    return sorted((run.info.run_name.split(":")[0], run.info.status) for run in found)
-
-
-def begun(name: str) -> int:
-    """Number of jobs that have a checkpoint."""
-    found = Path("outputs", name).glob("sweep-*/*/checkpoints/checkpoint-*/trainer_state.json")
-    return len({path.parents[2] for path in found})
-
-
-def when(condition, then, *, seconds: float = 120) -> threading.Thread:
-    """Does something beside the test as soon as a condition holds."""
-
-    def wait() -> None:
-        end = time.monotonic() + seconds
-        while not condition() and time.monotonic() < end:
-            time.sleep(0.05)
-        then()
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
-
-
-def children(pid: int) -> list[int]:
-    """The processes of loky that work for one."""
-    out = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
-    ).stdout
-    return [int(line.split()[0]) for line in out.splitlines() if "popen_loky" in line]
 
 
 def test_jobs_beside_each_other_come_to_the_same(words, straight, capsys):
@@ -118,9 +33,9 @@ def test_jobs_beside_each_other_come_to_the_same(words, straight, capsys):
     said = capsys.readouterr().err.splitlines()
     assert {"seed=1: started", "seed=2: started"} <= set(said)
     assert any(line.startswith("[2/2] seed=") and "eval_probe_auc 0." in line for line in said)
-    assert not any("step 150/500" in line for line in said)  # that is in the job's own log
+    assert not any("step 100/300" in line for line in said)  # that is in the job's own log
     logs = [path.read_text() for path in folder("beside").glob("*/run.log")]
-    assert all("step 150/500" in log for log in logs)
+    assert all("step 100/300" in log for log in logs)
 
 
 def test_one_sigterm_stops_all_with_checkpoints_and_the_same_command_goes_on(
@@ -131,7 +46,7 @@ def test_one_sigterm_stops_all_with_checkpoints_and_the_same_command_goes_on(
     assert cli.main(command) == 143
     said = capsys.readouterr().err.splitlines()
     assert said[-1] == "stopped; the same command goes on with the sweep"
-    assert [line.partition(": ")[2] for line in said if line[0] == "["] == ["stopped"] * 2
+    assert {"seed=1: stopped", "seed=2: stopped"} <= set(said)
     assert {status for _, status in recorded("stopped")} == {"KILLED"}
     assert cli.main(command) == 0
     assert results("stopped") == straight
@@ -155,7 +70,7 @@ def test_workers_end_when_the_command_is_killed_and_what_comes_next_waits_for_th
     process = subprocess.Popen(
         [sys.executable, "-m", "electralab", *command], stderr=subprocess.DEVNULL
     )
-    when(lambda: begun("orphans") == 2, lambda: None).join()
+    when(lambda: begun("orphans") == 2 or process.poll() is not None, lambda: None).join()
     workers = children(process.pid)
     assert len(workers) == 2
     process.kill()
@@ -236,11 +151,8 @@ def test_one_device_is_nobody_s(monkeypatch):
         assert len(parallel.devices()) == (number if number > 1 else 0)
 
 
-@pytest.mark.parametrize("jobs", [0, "many"])
-def test_a_number_of_jobs_that_means_nothing_is_refused_before_anything_is_made(here, capsys, jobs):
-    assert (
-        cli.main(["-m", "seed=1,2", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}"]) == 2
-    )
+def test_no_jobs_at_once_is_refused_before_anything_is_made(here, capsys):
+    assert cli.main(["-m", "seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"]) == 2
     assert "`hydra.launcher.n_jobs`" in capsys.readouterr().err
     assert list(here.iterdir()) == []
 
@@ -259,6 +171,7 @@ def test_the_second_signal_stops_at_once(tmp_path):
         while not state.is_stopped(tmp_path, running=True):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(10)
+        for _ in range(1000):
+            time.sleep(0.01)
     assert caught.value.exit_status == 143
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -46,6 +46,8 @@ def test_the_ui_shows_runs_serves_clients_and_ends_with_ctrl_c(store, tmp_path):
     try:
         address = f"http://127.0.0.1:{port}"
         assert address in process.stdout.readline()
+        [experiment] = [store.client().get_experiment_by_name("rtd").experiment_id]
+        assert f"{address}/#/experiments/{experiment}/runs?" in process.stdout.readline()
         assert b"<html" in get(address).lower()
         # Artifacts come from where the run put them.
         assert get(f"{address}/get-artifact?run_uuid={run.run_id}&path=note.txt") == b"hello"
@@ -66,7 +68,7 @@ def test_the_ui_shows_runs_serves_clients_and_ends_with_ctrl_c(store, tmp_path):
             process.kill()
             raise
     assert process.returncode == 0
-    assert (output, errors) == ("", "")  # quiet but for the address
+    assert (output, errors) == ("", "")  # quiet but for the addresses
     found = store.client().get_run(other.run_id)
     assert found.info.status == "FINISHED" and found.data.params == {"p": "2"}
     assert found.data.metrics == {"loss": 1.5}

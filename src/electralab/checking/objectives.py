@@ -189,8 +189,9 @@ def _contradicted(named: Sequence[Objective], given: str | Sequence[str] | None)
     wanted = [_IN_WORDS[objective.direction] for objective in named]
     if not ways or [_DIRECTIONS.get(way) for way in ways] == [one.direction for one in named]:
         return
+    shown = wanted[0] if len(wanted) == 1 else f"[{','.join(wanted)}]"
     yield (
-        f"`hydra.sweeper.direction` must be null or {', '.join(wanted)}, as `objective` is "
+        f"`hydra.sweeper.direction` must be null or {shown}, as `objective` is "
         f"{', '.join(one.metric for one in named)}, but is {', '.join(map(str, ways))} instead; "
         f"objective={named[0].metric}:{'max' if named[0].direction == 'min' else 'min'} turns it "
         "around."

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
 from electralab.checking import schema_errors
-from electralab.config import Seed
+from electralab.config import Chain, Seed
 from electralab.schema import Count, Section, Size, Text
+
+if TYPE_CHECKING:
+    from electralab.config import Config
 
 TARGET = (
     "electralab.sweeping.search.OptunaSearch"  # of `hydra.sweeper`, by which Hydra names a sweeper
@@ -99,30 +102,45 @@ def _problems(search: Search) -> Iterator[str]:
         )
 
 
-def pruning_problems(search: Search, *, config: Any, metrics: list[str]) -> Iterator[str]:
-    """Yields a line for everything that keeps a pruner from judging a run while it trains.
+def search_problems(
+    search: Search, *, config: Config | Chain, metrics: list[str], numbers: bool
+) -> Iterator[str]:
+    """Yields a line for everything that keeps a search from working on its runs.
 
     Args:
-        search: The settings of a search.
+        search: Its settings.
         config: Of a point.
         metrics: Of the objective.
+        numbers: Whether any dimension is an interval or a range.
     """
-    name = search.pruner.name
-    if name == "none" or not hasattr(config, "trainer"):  # a chain is not pruned
-        return
-    if len(metrics) > 1:
+    sampler, pruner = search.sampler.name, search.pruner.name
+    if sampler == "cmaes" and not numbers:
         yield (
-            f"`objective` must be one metric for hydra/sweeper/pruner={name}, but is "
-            f"{len(metrics)} ({', '.join(metrics)}); choose one, or hydra/sweeper/pruner=none."
+            "`hydra/sweeper/sampler=cmaes` needs a key that is an interval or a range, but all are "
+            "choices; choose hydra/sweeper/sampler=tpe."
         )
+    if sampler == "cmaes" and len(metrics) > 1:
+        yield _one_metric("hydra/sweeper/sampler=cmaes", metrics, "hydra/sweeper/sampler=tpe")
+    if pruner == "none" or isinstance(config, Chain):  # which is not pruned
+        return
+    chosen = f"hydra/sweeper/pruner={pruner}"
+    if len(metrics) > 1:
+        yield _one_metric(chosen, metrics, "hydra/sweeper/pruner=none")
     for metric in metrics:
         if not metric.startswith("eval_"):
             yield (
-                f"`objective` must be measured while a run trains for hydra/sweeper/pruner={name}, "
-                f"but {metric} is measured at the end; choose a metric that begins with eval_."
+                f"`objective` must be measured while a run trains for {chosen}, but {metric} is "
+                "measured at the end; choose a metric that begins with eval_."
             )
     if config.trainer.get("eval_strategy", "no") == "no":
         yield (
-            f"`trainer.eval_strategy` must be steps or epoch for hydra/sweeper/pruner={name}, "
-            "which judges a run by its evaluations, but is no instead."
+            f"`trainer.eval_strategy` must be steps or epoch for {chosen}, which judges a run by "
+            "its evaluations, but is no instead."
         )
+
+
+def _one_metric(chosen: str, metrics: list[str], instead: str) -> str:
+    return (
+        f"`objective` must be one metric for {chosen}, but is {len(metrics)} "
+        f"({', '.join(metrics)}); choose one, or {instead}."
+    )

@@ -107,9 +107,12 @@ def _judged(command: Checked) -> Checked:
         configs, swept=swept, direction=direction, is_search=is_search
     )
     if command.search:
-        metrics = [objective.metric for objective in named]
-        of_pruner = {"config": configs[0], "metrics": metrics}
-        problems += search_checks.pruning_problems(command.search.settings, **of_pruner)
+        problems += search_checks.search_problems(
+            command.search.settings,
+            config=configs[0],
+            metrics=[objective.metric for objective in named],
+            numbers=any(one.is_number for one in command.search.space),
+        )
     if problems:
         raise UserError(problems)
     return replace(command, objective=named)

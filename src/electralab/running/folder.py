@@ -16,6 +16,7 @@ from electralab.tracking.redaction import mask_value
 CONFIG, OVERRIDES, LOG = "config.yaml", "overrides.yaml", "run.log"
 IDENTITY, SUMMARY, BASELINE = "run.json", "summary.json", "baseline.json"
 HISTORY = "history.json"  # what was logged at each step
+PRUNED = "pruned.json"  # why a search stopped the training, where one did
 CHECKPOINTS, MODEL = "checkpoints", "model"
 CACHE = "cache"  # of an output folder, beside its runs
 

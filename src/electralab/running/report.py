@@ -99,9 +99,11 @@ def summarise(
     """
     # Of token blocks alone.
     entropy = {"unigram_entropy": data.unigram_entropy} if len(data.unigram) else {}
+    pruned = files.read_json(folder / files.PRUNED)  # its reason
     summary = {
         "run_id": run.run_id,
-        "status": "FINISHED",
+        "status": "PRUNED" if pruned else "FINISHED",
+        **pruned,
         "task": config.task.name,
         "signature": signature(config),
         "metrics": {name: value for name, value in metrics.items() if math.isfinite(value)},
@@ -112,7 +114,8 @@ def summarise(
         "seconds": round(time.time() - started, 3),
         "folder": str(folder),
     }
-    run.set_tags({**entropy, "seconds": summary["seconds"]})
+    tags = {"pruned": pruned["reason"]} if pruned else {}
+    run.set_tags({**tags, **entropy, "seconds": summary["seconds"]})
     files.write_json(folder / files.SUMMARY, summary)
     run.log_artifact(folder / files.SUMMARY)
     return summary
@@ -133,7 +136,7 @@ def show_summary(
     typed = next_commands(config, folder, texts=task.examples(data)) if alone else []
     say(
         "",
-        f"done in {summary['seconds']:.0f} s",
+        f"{summary.get('reason', 'done')} in {summary['seconds']:.0f} s",
         *(f"  {line}".rstrip() for line in highlights),
         f"  run folder     {shlex.quote(short(folder))}",
         f"  run id         {summary['run_id']}",

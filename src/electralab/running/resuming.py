@@ -66,8 +66,8 @@ def find_resumed(config: Config, *, store: Store | None) -> RunRecord | None:
 
 
 def is_finished(folder: Path) -> bool:
-    """Says whether a run came to its end."""
-    return files.read_json(folder / files.SUMMARY).get("status") == "FINISHED"
+    """Says whether a run came to its end, be it that a search stopped it early."""
+    return files.read_json(folder / files.SUMMARY).get("status") in ("FINISHED", "PRUNED")
 
 
 def is_trained(folder: Path) -> bool:

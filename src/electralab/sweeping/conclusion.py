@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from electralab.command.points import point_name
 from electralab.comparing import report
 from electralab.comparing.sweeps import from_sweep
+from electralab.comparing.table import columns
 from electralab.running.report import command_line, say, short, store_words
 from electralab.sweeping import state
 
@@ -36,6 +37,7 @@ def conclude(sweep: Sweep, record: SweepRecord) -> int:
     comparison = from_sweep(sweep.folder, record.store)
     for path in report.write(comparison, sweep.folder):
         record.log_artifact(path, report.PICTURES if path.parent.name == report.PICTURES else None)
+    record.save_view(columns(comparison))
     report.show(comparison)
     ends = {point: state.standing(sweep.folder / point.signature) for point in sweep.points}
     failed = [point for point, found in ends.items() if found not in state.DONE]

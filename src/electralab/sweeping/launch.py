@@ -111,6 +111,7 @@ def launcher(
     from hydra._internal.hydra import Hydra
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.plugins import Plugins
+    from hydra.core.utils import configure_log
     from hydra.types import HydraContext, RunMode
     from omegaconf import open_dict
 
@@ -127,6 +128,9 @@ def launcher(
     with open_dict(config):
         config.hydra.sweep.dir = str(sweep.folder)
         job.place = parallel.place(config.hydra.launcher, jobs=at_once)
+    if job.place is None:
+        configure_log(config.hydra.job_logging, config.hydra.verbose)
+        return job.run_all  # their configurations are here, and need no composing again
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks())
     made = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=job, config=config

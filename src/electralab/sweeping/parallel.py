@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from electralab.sweeping.plan import Point
 
 _NOTED = b"\nstopping: jobs save a checkpoint and end; once more stops at once\n"
+RESTARTS = 100  # of a job whose time on a cluster is over
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -38,8 +39,12 @@ def place(node: Any, *, jobs: int) -> Place | None:
     chosen = kind(node)
     if chosen == "basic":
         return None
-    if chosen != "joblib":  # a machine's share is what Slurm gives
-        return Place(parent=None, jobs=jobs if chosen == "local" else 1)
+    if chosen == "local":
+        return Place(parent=None, jobs=jobs)
+    if chosen == "slurm":  # which gives each job its share of a machine
+        # The plugin's default is never to go on; ours cannot lose anything.
+        node.max_num_timeout = node.max_num_timeout or RESTARTS
+        return Place(parent=None, jobs=1)
     asked = node.n_jobs
     node.n_jobs = min(asked if asked > 0 else max(1, machine.cores() + 1 + asked), jobs)
     node.batch_size = "1"  # a process that dies takes one job with it
@@ -83,6 +88,8 @@ def beside_each_other(
         stack.enter_context(reported(points, sweep, metrics=metrics))
         stack.enter_context(threads_shared(where))
         if where.parent is None:
+            # It will hold pickles, with all that was typed, and whoever writes there runs code.
+            (sweep / ".submitit").mkdir(mode=0o700, exist_ok=True)
             stack.enter_context(waiting_for_all())
         yield
 

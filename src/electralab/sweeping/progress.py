@@ -46,9 +46,7 @@ class _Reporter:
         self._total = len(points)
         self._ended = 0
         self._before = {
-            path: _moment(path)
-            for folder in self._folders.values()
-            for path in (folder / files.LOG, folder / files.IDENTITY, folder / files.SUMMARY)
+            path: _moment(path) for folder in self._folders.values() for path in _watched(folder)
         }
         self._started: set[Path] = set()
 
@@ -61,15 +59,23 @@ class _Reporter:
     def _look(self) -> None:
         for point, folder in list(self._folders.items()):
             name = point_name(point.values)
-            changed = self._is_new(folder / files.SUMMARY)
-            begun = self._is_new(folder / files.LOG) or self._is_new(folder / files.IDENTITY)
-            if begun and not changed and folder not in self._started:
+            if self._is_new(folder / files.SUMMARY):
+                self._ended_or_stopped(point, folder, name)
+            elif folder not in self._started and (
+                self._is_new(folder / files.LOG) or self._is_new(folder / files.IDENTITY)
+            ):
                 self._started.add(folder)
                 say(f"{name}: started")
-            if changed:
-                del self._folders[point]
-                self._ended += 1
-                say(f"[{self._ended}/{self._total}] {name}: {self._outcome(folder)}")
+
+    def _ended_or_stopped(self, point: Point, folder: Path, name: str) -> None:
+        if state.standing(folder) == state.KILLED:  # and perhaps started again by a cluster
+            self._started.discard(folder)
+            self._before.update((path, _moment(path)) for path in _watched(folder))
+            say(f"{name}: stopped")
+            return
+        del self._folders[point]
+        self._ended += 1
+        say(f"[{self._ended}/{self._total}] {name}: {self._outcome(folder)}")
 
     def _is_new(self, path: Path) -> bool:
         return _moment(path) != self._before[path]
@@ -79,14 +85,18 @@ class _Reporter:
         status = summary.get("status")
         if status != state.FINISHED:
             why = summary.get("reason")
-            how = "stopped" if status == state.KILLED else str(status).lower()
-            return f"{how}: {why}" if why else how
+            return f"{str(status).lower()}{f': {why}' if why else ''}"
         found = summary.get("metrics", {})
         evaluated = [name for name in found if name.startswith(("eval_", "test_"))]
         names = [*self._metrics, *evaluated, *found]
         name = next((name for name in names if name in found and name not in TIMING_METRICS), None)
         measured = f"{name} {found[name]:.4g}, " if name else ""
         return f"{measured}{summary.get('seconds', 0):.0f} s"
+
+
+def _watched(folder: Path) -> list[Path]:
+    """Files of a job that change when it starts, or ends."""
+    return [folder / files.LOG, folder / files.IDENTITY, folder / files.SUMMARY]
 
 
 def _moment(path: Path) -> int | None:

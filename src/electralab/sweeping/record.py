@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,8 @@ from electralab.running.part import PARENT_TAG
 from electralab.running.report import short
 from electralab.sweeping import state
 from electralab.sweeping.job import SWEEP_TAG
-from electralab.tracking import provenance
+from electralab.sweeping.previews import PREVIEWS, last_previews
+from electralab.tracking import provenance, views
 from electralab.tracking.run import TrackedRun, tracked_run
 from electralab.tracking.store import Store, open_store
 
@@ -76,9 +78,8 @@ class SweepRecord:
 
     def add(self, points: list[Point]) -> None:
         """Adds the points that a search has chosen."""
-        known = [point["values"] for point in self._points]
-        new = [point for point in points if point.values not in known]
-        if new:
+        new = list({point.signature: point for point in points}.values())
+        if new := [point for point in new if point.signature not in self.signatures]:
             self._points = _joined(self._points, new)
             self._write("RUNNING")
 
@@ -100,6 +101,7 @@ class SweepRecord:
         self._write(status)
         self._run.set_tags({"state": f"{done} of {len(found)} jobs finished"})
         self._run.log_artifact(self.folder / SWEEP)
+        self._quietly(self._log_previews)
         if bad:
             names = {point["signature"]: point["values"] for point in self._points}
             told = [
@@ -116,6 +118,31 @@ class SweepRecord:
             folder: Among the artifacts; none: the top.
         """
         self._run.log_artifact(path, folder)
+
+    def save_view(self, metrics: Sequence[str]) -> None:
+        """Gives the MLflow UI a view of the sweep: its runs, with its swept keys as columns.
+
+        Args:
+            metrics: Columns beside these.
+        """
+        if self.store.mode != "off":
+            about = f"sweep {self.sweep.sweep_id}"
+            query = f"tags.{SWEEP_TAG} = '{self.sweep.sweep_id}'"
+            columns = {"params": self.sweep.swept, "metrics": metrics}
+            view = {"view_id": self.sweep.sweep_id, "name": about, "query": query, **columns}
+            self._quietly(views.save_view, self.store.client(), self._experiment(), **view)
+
+    def _log_previews(self) -> None:
+        if self.store.mode != "off":
+            points = {point["signature"]: point["values"] for point in self._points}
+            of_sweep = {"sweep_id": self.sweep.sweep_id, "points": points}
+            rows = last_previews(self.store.client(), self._experiment(), **of_sweep)
+            if rows:
+                self._run.log_table(rows, PREVIEWS)
+
+    def _experiment(self) -> str:
+        found = self.store.client().get_experiment_by_name(self.sweep.config.name)
+        return found.experiment_id
 
     def _open(self) -> None:
         config = self.sweep.config
@@ -146,6 +173,7 @@ class SweepRecord:
         )
         provenance.record(self._run, provenance.provenance())
         self._write("RUNNING")
+        self.save_view([objective["metric"] for objective in self._objective])
         self.close_what_was_killed()
 
     def _lock(self) -> None:
@@ -178,8 +206,7 @@ class SweepRecord:
         """Ends the runs of jobs that were killed, which nobody else is going to end."""
         if self.store.mode == "off":
             return
-        client = self.store.client()
-        [experiment] = [client.get_experiment_by_name(self.sweep.config.name).experiment_id]
+        client, experiment = self.store.client(), self._experiment()
         alive = {sign for sign in self.signatures if state.is_running(self.folder, sign)}
         mine = f"tags.`{SWEEP_TAG}` = '{self.sweep.sweep_id}'"
         for run in client.search_runs([experiment], mine, max_results=5000):
@@ -220,9 +247,9 @@ class SweepRecord:
         files.write_json(self.folder / SWEEP, content)
 
     @staticmethod
-    def _quietly(send: Any, *args: Any) -> None:
+    def _quietly(send: Any, *args: Any, **kwargs: Any) -> None:
         try:
-            send(*args)
+            send(*args, **kwargs)
         except Exception:  # gone already, or recorded elsewhere
             return
 

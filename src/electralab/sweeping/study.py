@@ -7,43 +7,21 @@ from typing import TYPE_CHECKING
 
 import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from electralab.errors import UserError, one_line
+from electralab.errors import UserError
 from electralab.sweeping import samplers
-from electralab.tracking.redaction import mask
+from electralab.training.pruning import open_storage
 
 if TYPE_CHECKING:
     from electralab.checking.search_checks import Search
     from electralab.command.space import Dimension
     from electralab.comparing.results import Objective
 
-WAIT = 60  # seconds for another process that writes into an SQLite file
 REASON, RETRIES = "reason", "retries"  # attributes of a trial
 OBJECTIVE = "objective"  # of the study
 _WAYS = {"min": "minimize", "max": "maximize"}
-
-
-def open_storage(url: str) -> BaseStorage:
-    """Opens the database of a search.
-
-    Args:
-        url: As SQLAlchemy reads it.
-
-    Raises:
-        UserError: It cannot be opened.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    arguments = {"connect_args": {"timeout": WAIT}} if url.startswith("sqlite") else {}
-    try:
-        return RDBStorage(url, engine_kwargs=arguments)
-    except Exception as error:  # of SQLAlchemy, of a driver, or that there is no driver
-        raise UserError(
-            f"`hydra.sweeper.storage` must be a database that can be used, but {mask(url)} is "
-            f"none ({mask(one_line(error))})."
-        ) from None
 
 
 class SearchStudy:
@@ -148,8 +126,17 @@ class SearchStudy:
             number: Of a trial; one that is not finished chooses now what it has not chosen.
         """
         if (trial := self._open.get(number)) is not None:
-            whole = all(one.key in trial.params for one in self._space)
-            return self._suggest(trial, None if whole else self._choose(number))
+            known = [one for one in self._space if one.key in trial.params]
+            generation = None
+            if len(known) < len(self._space):
+                generation = self._choose(number)
+                frozen = self.trials[number]
+                for one in known:  # drawn again, for the others to be as they would have been
+                    distribution = trial.distributions[one.key]
+                    self._study.sampler.sample_independent(
+                        self._study, frozen, one.key, distribution
+                    )
+            return self._suggest(trial, generation)
         params = self.trials[number].params
         if any(one.key not in params for one in self._space):
             return ()

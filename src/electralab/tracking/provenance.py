@@ -58,7 +58,7 @@ def provenance() -> dict[str, Any]:
     return {
         "project": project,
         "source": source,
-        "packages": _versions(),
+        "packages": dict(_versions()),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
@@ -160,6 +160,7 @@ def _git(folder: Path, *words: str) -> str | None:
     return done.stdout.decode("utf-8", errors="replace")
 
 
+@cache
 def _versions() -> dict[str, str]:
     versions = {}
     for name in PACKAGES:

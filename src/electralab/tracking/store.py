@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import sqlite3
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"
+BUSY_SECONDS = 60  # for other writers of a SQLite store
 PROBE_SECONDS = 3  # for a server's first answer
 _SQLITE = b"SQLite format 3\x00"  # how such a file begins
 _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # A server that hangs must not hold up the end of a run for the default of ten minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -141,10 +144,24 @@ def _client(uri: str) -> MlflowClient:
     from mlflow.tracking import MlflowClient
 
     quieten()
+    if uri.startswith("sqlite"):
+        _wait_for_other_writers()
     try:
         return MlflowClient(uri)
     except Exception as error:
         raise RunFailure(f"The store {mask(uri)} cannot be opened: {reason(error)}.") from error
+
+
+@cache
+def _wait_for_other_writers() -> None:
+    """Makes SQLite wait a minute for its turn, not five seconds; many jobs may write at once."""
+    import sqlalchemy
+
+    def wait(connection, _) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+    sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", wait)
 
 
 def _exists(database: Path) -> bool:

@@ -13,12 +13,15 @@ import time
 from typing import BinaryIO
 
 from electralab.errors import RunFailure, UserError
+from electralab.tracking import views
 from electralab.tracking.redaction import mask
 from electralab.tracking.store import Store, quieten
 
 HOST = "127.0.0.1"
 START_SECONDS = 60  # until the UI must answer
 STOP_SECONDS = 5  # for it to end by itself
+SHOWN = 6  # experiments and sweeps that are named, the newest ones
+_OF_MLFLOW = "0"  # id of the experiment that MLflow makes, where nothing of ours is
 
 
 def ui(store: Store, port: int = 5000) -> int:
@@ -53,7 +56,10 @@ def ui(store: Store, port: int = 5000) -> int:
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         try:
             _wait_until_up(server, port=port, log=log)
-            print(f"MLflow UI: http://{HOST}:{port}  (Ctrl-C ends it)", flush=True)
+            address = f"http://{HOST}:{port}"
+            print(f"MLflow UI: {address}  (Ctrl-C ends it)", flush=True)
+            for line in _newest(store, address):
+                print(line, flush=True)
             server.wait()
         except KeyboardInterrupt:
             return 0
@@ -61,6 +67,26 @@ def ui(store: Store, port: int = 5000) -> int:
             signal.signal(signal.SIGTERM, before)
             _stop(server)
         raise RunFailure(f"The MLflow UI ended by itself: {_last_line(log)}.")
+
+
+def _newest(store: Store, address: str) -> list[str]:
+    """Returns where the runs of the newest experiments and sweeps are, a line each.
+
+    The UI itself opens on a page about language models, some clicks away from any run.
+    """
+    found: list[tuple[int, str, str]] = []
+    with contextlib.suppress(Exception):  # the UI is up without these lines as well
+        for experiment in store.client().search_experiments():
+            number, name = experiment.experiment_id, experiment.name
+            if number != _OF_MLFLOW:
+                place = views.runs_address(address, number)
+                found.append((experiment.creation_time, name, place))
+            for view in views.saved_views(experiment):
+                place = views.runs_address(address, number, view)
+                found.append((view.saved, f"{name}, {view.name}", place))
+    lines = [(what, place) for _, what, place in sorted(found, reverse=True)[:SHOWN]]
+    width = max((len(what) for what, _ in lines), default=0)
+    return [f"  {what:{width}}  {place}" for what, place in lines]
 
 
 def _require_free(port: int) -> None:

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from electralab.data.prepare import Prepared
     from electralab.tasks.base import Built, Task
     from electralab.tracking.store import Store
+    from electralab.training.pruning import StopPoorRun
 
+REASON = "reason"
 log = logging.getLogger(__name__)
 
 
@@ -158,6 +160,7 @@ def train(
     run: TrackedRun,
     folder: Path,
     signals: StopOnSignal,
+    link: Link | None = None,
 ) -> ExperimentTrainer:
     """Trains, or goes on from the last checkpoint, and saves the model.
 
@@ -172,6 +175,7 @@ def train(
     arguments.output_dir = str(folder / files.CHECKPOINTS)
     previews = task.previews(data)
     shown = [previews] if previews else []
+    judges = _judges(link)
     trainer = build_trainer(
         task=task,
         model=built.model,
@@ -184,6 +188,7 @@ def train(
             signals,
             *shown,
             LogFile(previews.rows if previews else []),
+            *judges,
         ],
     )
     if hasattr(previews, "skip_time"):
@@ -199,6 +204,7 @@ def train(
         task.at_start = False
     if trained:
         _load_trained(trainer, folder, checkpoint)
+        trainer.pruned = files.read_json(folder / files.PRUNED).get(REASON)
         return trainer
     # Counters such as that of early stopping go on where they stood.
     arguments.restore_callback_states_from_checkpoint = checkpoint is not None
@@ -211,8 +217,23 @@ def train(
         signals.raise_if_received()
     if processes.is_main():
         files.write_json(folder / files.HISTORY, trainer.state.log_history)
+        if reasons := [judge.reason for judge in judges if judge.reason]:
+            [trainer.pruned] = reasons
+            files.write_json(folder / files.PRUNED, {REASON: trainer.pruned})
+        else:  # where it was stopped, and killed, and went on
+            (folder / files.PRUNED).unlink(missing_ok=True)
         _save_model(trainer, folder)
     return trainer
+
+
+def _judges(link: Link | None) -> list[StopPoorRun]:
+    """Returns what stops a run early, if it is part of a search that may."""
+    pruning = link().pruning if link else None
+    if pruning is None:
+        return []
+    from electralab.training.pruning import StopPoorRun
+
+    return [StopPoorRun(pruning)]
 
 
 def _measure_before(
@@ -267,14 +288,16 @@ def evaluate(
     """Evaluates on the validation split, and on the test split if there is one.
 
     Returns:
-        The last training window's metrics and those of the evaluations, by their names.
+        The last training window's metrics and those of the evaluations, by their names; of a run
+        that was pruned, the test split is left alone.
 
     Raises:
         Interrupted: A signal came; the model is saved.
     """
     signals.release()
     metrics = dict(last_window(trainer.state.log_history))
-    for prefix, dataset in (("eval", data.validation), ("test", data.test)):
+    test = None if trainer.pruned else data.test
+    for prefix, dataset in (("eval", data.validation), ("test", test)):
         if dataset is not None:
             found = _just_evaluated(trainer, prefix) or trainer.evaluate(
                 dataset, metric_key_prefix=prefix

@@ -49,6 +49,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
         self._task = task
         self._eval_collator = eval_collator
         self._split = "eval"
+        self.pruned: str | None = None  # why a search stopped the training
         self.evaluated: dict[str, tuple[int, dict[str, float]]] = {}  # step and metrics, by split
         self.window: Tensor | None = None  # sums since the last log
         self._window_start = time.perf_counter()

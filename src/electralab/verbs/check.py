@@ -49,7 +49,10 @@ def main(argv: list[str]) -> int:
         repeated = len(command.points) - len(seen)
         twice = f" ({repeated} more are the same as others)" if repeated else ""
         words = command_line("electralab -m", files.without_secrets(flags.overrides))
-        print(f"{len(seen)} points{twice}; run them with: {words}")
+        if command.search:
+            print(f"{len(seen)} corners of the space; search it with: {words}")
+        else:
+            print(f"{len(seen)} points{twice}; run them with: {words}")
     return 0
 
 
