@@ -152,7 +152,7 @@ def test_two_languages_as_columns_are_the_source_and_the_target(here, capsys):
         assert main(["check", *words, *columns]) == 0
         signs.append(capsys.readouterr().out.split()[1])
     assert signs[0] != signs[1]
-    [config] = [point for _, point in typed(parse_flags([*words, *there])).points]
+    [config] = [point.config for point in typed(parse_flags([*words, *there])).points]
     assert (config.data.columns.source, config.data.columns.target) == (
         "translation.en",
         "translation.fr",
