@@ -22,7 +22,10 @@ def sbatch(script: str) -> None:
     for index in range(int(array[1]) + 1) if array else [None]:
         name = str(JOB) if index is None else f"{JOB}_{index}"
         Path(STATE, f"{name}.state").write_text("RUNNING")
-        subprocess.Popen([sys.executable, __file__, "node", name, script], start_new_session=True)
+        # Who waits for the end of what `sbatch` says does not wait for the job.
+        void = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        command = [sys.executable, __file__, "node", name, script]
+        subprocess.Popen(command, start_new_session=True, **void)
     print(f"Submitted batch job {JOB}")
 
 

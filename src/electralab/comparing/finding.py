@@ -13,9 +13,10 @@ from electralab.comparing import stored
 from electralab.comparing.folders import read_run
 from electralab.comparing.results import Comparison, Result
 from electralab.comparing.settings import flat
-from electralab.comparing.sweeps import RECORD, from_runs, from_store, from_sweep
+from electralab.comparing.sweeps import from_runs, from_store, from_sweep
 from electralab.errors import UserError, one_line
 from electralab.running import folder as files
+from electralab.running.part import ROLE_TAG, SWEEP_TAG
 from electralab.running.report import short
 from electralab.tracking.records import SHOWN, find_run, read_id
 from electralab.tracking.store import Store
@@ -81,7 +82,7 @@ def _named(name: Path) -> Comparison:
 
 def _meant(word: str, *, store: Store, output_dir: Path) -> Comparison | list[Found]:
     for folder in (Path(word), output_dir / word):
-        if word and (folder / RECORD).is_file():
+        if word and (folder / files.SWEEP).is_file():
             return from_sweep(folder, store)
         if word and folder.is_dir() and read_id(folder):
             return [_of_folder(folder)]
@@ -107,7 +108,7 @@ def _sweeps(output_dir: Path, name: str = "*") -> list[Path]:
     """Returns the folders of the sweeps of a name, the newest last."""
     try:
         records = [
-            (path.stat().st_mtime_ns, path) for path in output_dir.glob(f"{name}/*/{RECORD}")
+            (path.stat().st_mtime_ns, path) for path in output_dir.glob(f"{name}/*/{files.SWEEP}")
         ]
     except (NotImplementedError, ValueError):  # what was typed is no folder's name
         return []
@@ -122,7 +123,7 @@ def _one_sweep(word: str, output_dir: Path) -> Path | None:
         return None
     ids = {}
     for folder in _sweeps(output_dir):
-        record = files.read_json(folder / RECORD)
+        record = files.read_json(folder / files.SWEEP)
         ids[folder] = [str(record.get(key) or "") for key in ("sweep_id", "run_id")]
     exact = [folder for folder, known in ids.items() if word in known]
     begun = [
@@ -190,8 +191,8 @@ def _in_store(word: str, store: Store) -> tuple[list[Run], list[Run]]:
         return [], []
     begun = stored.search(store, f"attributes.run_id LIKE '{word.lower()}%'")
     if len(word) <= 8:
-        begun += stored.search(store, f"tags.`{stored.SWEEP_ID}` LIKE '{word.lower()}%'")
+        begun += stored.search(store, f"tags.`{SWEEP_TAG}` LIKE '{word.lower()}%'")
     every = {run.info.run_id: run for run in begun}.values()
-    parents = [run for run in every if run.data.tags.get(stored.ROLE) == "parent"]
+    parents = [run for run in every if run.data.tags.get(ROLE_TAG) == "parent"]
     singles = [run for run in every if run.info.run_id.startswith(word.lower())]
     return parents, [run for run in singles if run not in parents]

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from electralab.comparing.results import PRUNED, UNFINISHED, Curve, Result, finite
 from electralab.comparing.settings import flat
-from electralab.errors import RunFailure, UserError
-from electralab.running.chain_record import PARENT_TAG
-from electralab.tracking.store import Store, reason
+from electralab.running.part import PARENT_TAG, POINT_TAG
+from electralab.tracking.store import Store, asked
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-SWEEP_ID, ROLE, POINT = "sweep_id", "sweep", "point"  # tags of a sweep's runs
 _NOT_OF_THE_END = ("baseline_", "system/")
 
 
@@ -50,21 +47,10 @@ def search(store: Store, condition: str) -> list[Run]:
     return runs
 
 
-@contextmanager
-def asked(store: Store) -> Iterator[None]:
-    """Turns what a store raises into one line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        raise RunFailure(f"The store {store} cannot be used: {reason(error)}.") from error
-
-
 def point(run: Run) -> dict[str, Any]:
     """Returns the swept settings of a job."""
     try:
-        found = json.loads(run.data.tags.get(POINT, "{}"))
+        found = json.loads(run.data.tags.get(POINT_TAG, "{}"))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -22,12 +22,11 @@ from electralab.comparing.results import (
 from electralab.comparing.settings import differing, show, with_all
 from electralab.errors import UserError
 from electralab.running import folder as files
+from electralab.running.part import SWEEP_TAG
 from electralab.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
-
-RECORD = "sweep.json"
 
 
 def from_sweep(folder: Path, store: Store | None = None) -> Comparison:
@@ -40,10 +39,12 @@ def from_sweep(folder: Path, store: Store | None = None) -> Comparison:
     Raises:
         UserError: The record is damaged.
     """
-    record = files.read_json(folder / RECORD)
+    record = files.read_json(folder / files.SWEEP)
     points = record.get("points")
     if not isinstance(points, list) or not isinstance(record.get("swept"), list):
-        raise UserError(f"SWEEP must have its record, but {folder / RECORD} is damaged or gone.")
+        raise UserError(
+            f"SWEEP must have its record, but {folder / files.SWEEP} is damaged or gone."
+        )
     settings = {point["signature"]: dict(point["values"]) for point in points}
     results = [read_run(folder / sign, label=sign, settings=settings[sign]) for sign in settings]
     if record.get("status") != "RUNNING":
@@ -93,7 +94,7 @@ def from_store(parent: Run, store: Store) -> Comparison:
     results = [stored.as_result(job, store, settings=stored.point(job)) for job in jobs]
     every = dict.fromkeys(key for result in results for key in result.settings)
     found, chosen = objectives(_json(tags.get("objective"), ()), results)
-    sweep_id = tags.get(stored.SWEEP_ID, "")
+    sweep_id = tags.get(SWEEP_TAG, "")
     return Comparison(
         title=f"{parent.info.run_name or 'runs'}, sweep {sweep_id}",
         results=results,

@@ -17,6 +17,7 @@ CONFIG, OVERRIDES, LOG = "config.yaml", "overrides.yaml", "run.log"
 IDENTITY, SUMMARY, BASELINE = "run.json", "summary.json", "baseline.json"
 HISTORY = "history.json"  # what was logged at each step
 PRUNED = "pruned.json"  # why a search stopped the training, where one did
+SWEEP = "sweep.json"  # of a sweep's folder
 CHECKPOINTS, MODEL = "checkpoints", "model"
 CACHE = "cache"  # of an output folder, beside its runs
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 PARENT_TAG = "mlflow.parentRunId"  # under which the MLflow UI nests
+SWEEP_TAG, ROLE_TAG, POINT_TAG = "sweep_id", "sweep", "point"  # of a sweep's runs
 
 
 @dataclass(frozen=True, kw_only=True)

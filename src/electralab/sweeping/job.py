@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from electralab.errors import UserError
 from electralab.running import folder as files
-from electralab.running.part import PARENT_TAG, Part, Pruning
+from electralab.running.part import PARENT_TAG, POINT_TAG, SWEEP_TAG, Part, Pruning
 from electralab.sweeping import state
 from electralab.sweeping.worker import Place, at_work
 
 if TYPE_CHECKING:
     from electralab.config import Chain, Config
     from electralab.sweeping.plan import Point
-
-SWEEP_TAG, POINT_TAG = "sweep_id", "point"
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from electralab.sweeping.job import SWEEP_TAG
+from electralab.running.part import SWEEP_TAG
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from electralab.config import Chain
 from electralab.errors import Interrupted, UserError
 from electralab.running import folder as files
-from electralab.running.part import PARENT_TAG
+from electralab.running.part import PARENT_TAG, ROLE_TAG, SWEEP_TAG
 from electralab.running.report import short
 from electralab.sweeping import state
-from electralab.sweeping.job import SWEEP_TAG
 from electralab.sweeping.previews import PREVIEWS, last_previews
 from electralab.tracking import provenance, views
 from electralab.tracking.run import TrackedRun, tracked_run
@@ -25,8 +24,6 @@ from electralab.tracking.store import Store, open_store
 if TYPE_CHECKING:
     from electralab.sweeping.plan import Point, Sweep
 
-SWEEP = "sweep.json"
-ROLE_TAG = "sweep"  # "parent" of the run that stands for the whole
 _OPEN = ("RUNNING", "SCHEDULED")
 
 
@@ -45,7 +42,7 @@ class SweepRecord:
         self.folder = sweep.folder
         self.store: Store = Store("off")
         self._objective = objective
-        self._known = files.read_json(sweep.folder / SWEEP)
+        self._known = files.read_json(sweep.folder / files.SWEEP)
         self._points = _joined(self._known.get("points"), sweep.points)
         self._run: TrackedRun | None = None
         self._started = time.time()
@@ -100,7 +97,7 @@ class SweepRecord:
         status = "FAILED" if bad else "FINISHED"
         self._write(status)
         self._run.set_tags({"state": f"{done} of {len(found)} jobs finished"})
-        self._run.log_artifact(self.folder / SWEEP)
+        self._run.log_artifact(self.folder / files.SWEEP)
         self._quietly(self._log_previews)
         if bad:
             names = {point["signature"]: point["values"] for point in self._points}
@@ -244,7 +241,7 @@ class SweepRecord:
             "points": self._points,
             "seconds": round(before + time.time() - self._started, 3),
         }
-        files.write_json(self.folder / SWEEP, content)
+        files.write_json(self.folder / files.SWEEP, content)
 
     @staticmethod
     def _quietly(send: Any, *args: Any, **kwargs: Any) -> None:

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from electralab.errors import RunFailure, UserError
+from electralab.errors import UserError
 from electralab.running import folder as files
-from electralab.tracking.store import Store, reason
+from electralab.tracking.store import Store, asked
 
 SHOWN = 5  # candidates that a message lists
 FOLDER_TAG = "folder"  # tag of a run that says where its folder is
@@ -119,14 +119,10 @@ def _stored(text: str, store: Store | None) -> dict[str, str | None]:
     """Ids in a store that begin with a text, and the folders that their tags name."""
     if store is None or store.mode == "off":
         return {}
-    try:
+    with asked(store):
         client = store.client()
         experiments = [found.experiment_id for found in client.search_experiments()]
         runs = client.search_runs(
             experiments, filter_string=f"attributes.run_id LIKE '{text}%'", max_results=100
         )
-    except UserError:
-        raise
-    except Exception as error:
-        raise RunFailure(f"The store {store} cannot be used: {reason(error)}.") from error
     return {run.info.run_id: run.data.tags.get(FOLDER_TAG) for run in runs}

@@ -18,7 +18,7 @@ from electralab.errors import Interrupted, RunFailure, UserError
 from electralab.tracking.fluent import activated
 from electralab.tracking.params import MAX_PARAM, MAX_TAG, entity_key, flatten, shorten
 from electralab.tracking.redaction import mask
-from electralab.tracking.store import Store, reason
+from electralab.tracking.store import Store, asked, reason
 from electralab.tracking.writer import MetricWriter
 
 logger = logging.getLogger(__name__)
@@ -253,7 +253,7 @@ def tracked_run(
     status, failure = "FINISHED", None
     with activated(store, run.run_id) as end:
         try:
-            with _as_failure(store):
+            with asked(store):
                 if run_id:
                     run._resume(tags=tags or {})
                 else:
@@ -272,23 +272,12 @@ def tracked_run(
         )
 
 
-@contextmanager
-def _as_failure(store: Store) -> Iterator[None]:
-    """Turns what a store raises into one line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        raise RunFailure(f"The store {store} cannot be used: {reason(error)}.") from error
-
-
 def _open(
     store: Store, *, experiment: str, run_name: str, tags: Mapping[str, Any], run_id: str | None
 ) -> TrackedRun:
     """Creates the run, or finds the given one."""
     client = store.client()
-    with _as_failure(store):
+    with asked(store):
         if run_id is None:
             experiment_id = _experiment(store, name=experiment)
             source = {"mlflow.source.name": "electralab", "mlflow.source.type": "LOCAL"}

@@ -7,6 +7,8 @@ import os
 import re
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -136,6 +138,21 @@ def reason(error: BaseException) -> str:
         return "another MLflow version made it; back it up, then run `mlflow db upgrade` on it"
     text = mask(text) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+@contextmanager
+def asked(store: Store) -> Iterator[None]:
+    """Turns what a store raises into one line.
+
+    Raises:
+        RunFailure: The store cannot be used.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise RunFailure(f"The store {store} cannot be used: {reason(error)}.") from error
 
 
 @cache
