@@ -61,9 +61,10 @@ def write_tables(folder: Path) -> None:
 
 
 def folders(here: Path, name: str = "adapt_then_classify") -> dict[str, list[Path]]:
-    """The folders under ``outputs``, by task, the oldest first."""
+    """The folders under ``outputs``, by task, those of sweeps last."""
     found: dict[str, list[Path]] = {}
-    for file in sorted((here / "outputs" / name).glob("*/run.json")):
+    place = here / "outputs" / name
+    for file in sorted([*place.glob("*/run.json"), *place.glob("sweep-*/*/run.json")]):
         found.setdefault(json.loads(file.read_text())["task"], []).append(file.parent)
     return found
 
