@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
@@ -60,3 +61,14 @@ def here(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before():
+    """Takes back what a test told the root logger, whose stream is gone when the next one begins."""
+    root = logging.getLogger()
+    before = root.level, root.handlers[:]
+    yield
+    root.setLevel(before[0])
+    for handler in [handler for handler in root.handlers if handler not in before[1]]:
+        root.removeHandler(handler)
