@@ -65,7 +65,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def logging_as_before():
-    """Takes back what a test told the root logger, whose stream is gone when the next one begins."""
+    """Takes back what a test told the root logger, whose stream is gone for the next one."""
     root = logging.getLogger()
     before = root.level, root.handlers[:]
     yield

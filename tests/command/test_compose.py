@@ -131,7 +131,67 @@ def test_all_mistakes_come_at_once():
 
 
 def test_a_mistake_in_every_point_is_said_once():
-    assert len(problems("seed=1,2,3", "foo=1", multirun=True)) == 1
+    composed = compose("seed=1,2,3", "model=electra_tny", multirun=True)
+    assert len(composed.problems) == 1 and not any(p.problems for p in composed.points)
+    assert len(set(problems("seed=1,2,3", "foo=1", multirun=True))) == 1
+
+
+@pytest.mark.parametrize("word", ["seed=range(5,5)", "task.disc_weight=glob(*)"])
+def test_a_sweep_over_no_value_is_one_line(word):
+    key, value = word.split("=")
+    assert problems(word, multirun=True) == [
+        f"`{key}` must leave a value to try, but is {value} instead."
+    ]
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_of_jobs_has_at_least_one(size):
+    [line] = problems("seed=1,2", f"hydra.sweeper.max_batch_size={size}", multirun=True)
+    assert line.startswith("`hydra.sweeper.max_batch_size` must be at least 1")
+
+
+def test_a_value_that_is_missing_is_said_in_plain_words():
+    assert problems("seed=0,", multirun=True) == [
+        "`seed=0,` cannot be read (it ends where a value must follow); put what is special to Hydra "
+        "into quotes: 'seed=\"…\"'."
+    ]
+
+
+def test_a_swept_key_has_one_name_however_it_is_typed():
+    plain = compose("task.disc_weight=1,2", multirun=True)
+    for plus in ("+", "++"):
+        word = f"{plus}experiment=demo,tutorial_rtd" if plus == "+" else "++task.disc_weight=1,2"
+        keys = [[*point.values] for point in compose(word, multirun=True).points]
+        assert keys == [["experiment"]] * 2 if plus == "+" else [[*p.values] for p in plain.points]
+
+
+SEARCH = """
+defaults:
+  - override /hydra/sweeper: optuna
+hydra:
+  sweeper:
+    n_trials: 3
+    params:
+      task.disc_weight: interval(10,50)
+"""
+
+
+def test_what_a_recipe_says_of_the_sweeper_can_be_typed_otherwise(tmp_path):
+    folder = recipe(tmp_path, SEARCH)
+    typed = ["experiment=mine", "hydra.sweeper.n_trials=5", "hydra/sweeper/pruner=median"]
+    composed = compose(*typed, multirun=True, folder=folder)
+    assert composed.problems == []
+    assert (composed.sweeper["n_trials"], composed.sweeper["pruner"]["name"]) == (5, "median")
+    [line] = problems("experiment=mine", "hydra.sweeper.n_trial=5", multirun=True, folder=folder)
+    assert line.startswith("`hydra.sweeper.n_trial` is no key")
+
+
+def test_recipes_with_other_sweepers_are_not_swept_together(tmp_path):
+    folder = recipe(tmp_path, SEARCH)
+    recipe(tmp_path, "seed: 3\n", name="plain")
+    [line] = problems("experiment=plain,mine", multirun=True, folder=folder)
+    assert line.startswith("`hydra.sweeper` and `hydra.launcher` must be the same for all points")
+    assert "experiment=mine" in line
 
 
 def test_a_broken_recipe_is_one_line_with_its_place(tmp_path):

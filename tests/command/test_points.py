@@ -9,7 +9,7 @@ import pytest
 
 from electralab.checking.rules import ask
 from electralab.cli import parse_flags
-from electralab.command.points import checked, typed
+from electralab.command.points import checked, point_name, typed, words_of
 from electralab.errors import UserError
 
 
@@ -88,3 +88,24 @@ def test_a_run_is_found_where_nothing_can_be_written(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"tracking\.uri"):
         find("0123", [*settings, "tracking=server", "tracking.uri=ftp://x"])
     assert os.listdir(".") == []
+
+
+def test_an_override_that_some_points_cannot_have_names_them():
+    with pytest.raises(UserError) as caught:
+        checked(parse_flags(["-m", "task=rtd,mlm", "task.disc_weight=10"]))
+    assert caught.value.problems == ["`task.disc_weight` is no key. (at task=mlm, of 2 points)"]
+
+
+def test_a_sweep_goes_on_by_itself(tmp_path):
+    with pytest.raises(UserError, match="`resume`"):
+        checked(parse_flags(["-m", "seed=0,1", "resume=nowhere"]))
+
+
+def test_a_point_is_named_as_one_would_type_it():
+    values = {"data.path": ["a", "b"], "data.limit": None, "trainer.bf16": True, "seed": 0}
+    assert point_name(values) == 'data.path=["a", "b"] data.limit=null trainer.bf16=true seed=0'
+
+
+def test_the_words_of_a_sweep_say_where_its_configuration_lies():
+    flags = parse_flags(["seed=0,1", "-m", "--config-dir", "mine"])
+    assert words_of(flags) == ["-m", "--config-dir", "mine", "seed=0,1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import statistics
+from dataclasses import replace
 
 import pytest
 
@@ -152,3 +153,15 @@ def test_names_do_not_break_markdown_or_markup(tmp_path):
 def test_values_of_their_own_kind_are_points_of_their_own(tmp_path):
     grid = [{"a": value} for value in (None, "null ", True, 1, [1, 2], 0.1)]
     assert len(points_of(from_sweep(write_sweep(tmp_path, grid)))) == 6
+
+
+def test_seeds_that_ran_twice_are_not_said_to_be_more_seeds(tmp_path):
+    folders = [
+        write_sweep(tmp_path / name, points(task__disc_weight=[10, 50], seed=seeds))
+        for name, seeds in (("a", [0, 1]), ("b", [1, 2]))
+    ]
+    one, other = map(from_sweep, folders)
+    both = replace(one, results=[*one.results, *other.results])
+    assert {row[-2] for row in table.cells(both, points_of(both), [], speed=False)[1:]} == {
+        "3 (4 runs)"
+    }

@@ -269,6 +269,18 @@ def test_what_the_runs_of_a_sweep_share_cannot_be_swept(trained, errors, here, w
     assert trained.done == [] and list(here.iterdir()) == []
 
 
+def test_a_job_goes_on_in_its_own_folder_alone(trained):
+    assert sweep("seed=1,2", "resume=auto") == 0  # which for one run means any of its signature
+    assert trained.resumed == []
+    assert {part.folder.parent for part in trained.parts} == {folder().absolute()}
+
+
+def test_a_plus_makes_no_other_sweep(trained):
+    assert sweep("task.mask_prob=0.1,0.2") == 0
+    assert sweep("++task.mask_prob=0.1,0.2,0.3") == 0
+    assert len(trained.done) == 3 and record()["swept"] == ["task.mask_prob"]
+
+
 def test_groups_can_be_swept_and_share_a_name(trained):
     assert sweep("task=rtd,mlm", "model=electra_tiny,electra_small") == 0
     assert [point["values"] for point in record()["points"]] == [

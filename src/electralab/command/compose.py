@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,11 +21,11 @@ from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from electralab.checking import launcher_checks
 from electralab.checking.search_checks import is_search
 from electralab.command import guard, hydra_messages, stages
+from electralab.command.resolve import resolved
 from electralab.command.space import Dimension, corners, dimensions, grid, overrides_of
 from electralab.config import is_chain
 from electralab.errors import UserError
@@ -41,7 +41,8 @@ class Point:
     Attributes:
         overrides: What makes it, as typed.
         container: Nested mappings; an unset value is ``???``.
-        problems: For each key that could not be resolved or must not be there, a line.
+        problems: For each key that could not be resolved or must not be there, and for each
+            override that cannot be used, a line.
         values: Of the swept keys; a group has its option's name.
     """
 
@@ -138,6 +139,7 @@ class Composer:
         self._loader = ConfigLoaderImpl(path)
         self._name = config_name or CONFIG_NAME
         self._bases: dict[tuple[str, ...], DictConfig | None] = {}
+        self._plugins: dict[str, Any] = {}  # of the sweep, once it is known
         self._problems: dict[str, None] = {}
 
     def compose(self, overrides: list[str], *, multirun: bool = False) -> Composition:
@@ -156,9 +158,13 @@ class Composer:
             self._add(
                 f"`{item.get_key_element()}` must be one value; Hydra's keys cannot be swept."
             )
-        self._hydra = self._usable(hydra)
+        path = [item for item in hydra if item.get_key_element() == "hydra.searchpath"]
+        self._hydra = self._usable(path, [])  # where groups are found
         fixed = [item for item in task if not item.is_sweep_override()]
-        first = self._base([item for item in fixed if self._is_group(item)])
+        groups = [item for item in fixed if self._is_group(item)]
+        others = [item for item in hydra if item not in path]
+        self._hydra = self._usable([*self._hydra, *others], groups)
+        first = self._base(groups)
         if first is None:
             return Composition(multirun, [], list(self._problems))
         mode = OmegaConf.select(first, "hydra.mode")
@@ -175,7 +181,7 @@ class Composer:
         arguments = {item.get_key_element(): item for item in [*self._params(sweeper), *task]}
         fixed = [item for item in arguments.values() if not item.is_sweep_override()]
         swept = {key for key, item in arguments.items() if item.is_sweep_override()}
-        self._fixed, self._swept = fixed, swept
+        self._fixed, self._swept, self._plugins = fixed, swept, _plugins(first)
         combinations, space = self._combinations(sweeper, [*arguments.values()])
         points = [self._point(combination, swept) for combination in combinations]
         problems = list(self._problems)
@@ -210,15 +216,21 @@ class Composer:
                 self._add(hydra_messages.syntax(*as_typed([word]), error))
         return parsed
 
-    def _usable(self, hydra: list[Override]) -> list[Override]:
-        """Drops the overrides of `hydra.` that Hydra itself refuses, and says so."""
+    def _usable(self, hydra: list[Override], groups: list[Override]) -> list[Override]:
+        """Drops the overrides of `hydra.` that Hydra itself refuses, and says so.
+
+        Args:
+            hydra: The overrides.
+            groups: The files that are chosen; a recipe may choose the sweeper whose keys these are.
+        """
         if not hydra or self._load(hydra) is not None:
             return hydra
         if self._load([], say="files") is None:
             return []
+        chosen = groups if self._load(groups) is not None else []
         kept: list[Override] = []
         for item in hydra:
-            if self._load([*kept, item], say=item) is not None:
+            if self._load([*kept, item, *chosen], say=item) is not None:
                 kept.append(item)
         return kept
 
@@ -245,6 +257,14 @@ class Composer:
             for item in [item for item in arguments if item.value_type is INTERVAL]:
                 arguments.remove(item)
                 self._add(hydra_messages.interval_of_a_grid(*as_typed([item.input_line])))
+            for item in [item for item in arguments if _is_empty(item)]:
+                arguments.remove(item)
+                self._add(hydra_messages.no_values(*as_typed([item.input_line])))
+            if (size := sweeper.get("max_batch_size")) is not None and size < 1:
+                self._add(
+                    "`hydra.sweeper.max_batch_size` must be at least 1 or null, but is "
+                    f"{size} instead."
+                )
             try:
                 [batch] = BasicSweeper.split_arguments(arguments, None)
             except HydraException as error:
@@ -253,7 +273,7 @@ class Composer:
             return [self._parse(words) for words in batch], []
         is_grid = (sweeper.get("sampler") or {}).get("name") == "grid"
         swept = [item for item in arguments if item.is_sweep_override()]
-        named = {as_typed([f"{item.get_key_element()}="])[0].rstrip("="): item for item in swept}
+        named = {_key(item): item for item in swept}
         space, problems = dimensions(named, listed=is_grid)
         for problem in problems:
             self._add(problem)
@@ -264,14 +284,8 @@ class Composer:
     def _params(self, sweeper: dict[str, Any]) -> list[Override]:
         """Returns the overrides that stand in `hydra.sweeper.params`."""
         params = sweeper.get("params")
-        words = [f"{key}={value}" for key, value in params.items()] if params else []
+        words = [f"{key}={'null' if v is None else v}" for key, v in (params or {}).items()]
         return self._parse(opened(words))
-
-    def _refused(self, item: Override, said: Callable[[str], str | None]) -> bool:
-        problem = said(*as_typed([item.input_line]))
-        if problem:
-            self._add(problem)
-        return problem is not None
 
     def _base(self, groups: list[Override]) -> DictConfig | None:
         """Composes the files that are chosen; values come later, one by one."""
@@ -285,6 +299,13 @@ class Composer:
                         kept.append(item)
                 config = self._load([*self._hydra, *kept], say=None if groups else "files")
             self._bases[key] = config
+            if self._plugins and config is not None and _plugins(config) != self._plugins:
+                swept = [item for item in groups if item.get_key_element() in self._swept]
+                self._add(
+                    "`hydra.sweeper` and `hydra.launcher` must be the same for all points, but are "
+                    f"others with {' '.join(as_typed([item.input_line for item in swept]))}; "
+                    "choose what sets them for the whole sweep."
+                )
         return self._bases[key]
 
     def _load(
@@ -311,20 +332,21 @@ class Composer:
         return config
 
     def _point(self, overrides: list[Override], swept: Collection[str] = ()) -> Point:
-        values = {
-            as_typed([f"{key}="])[0].rstrip("="): item.value()
-            for item in overrides
-            if (key := item.get_key_element()) in swept
-        }
+        values = {_key(item): item.value() for item in overrides if item.get_key_element() in swept}
         typed = as_typed([item.input_line for item in overrides])
+        unusable: dict[str, str] = {}
         base = self._base([item for item in overrides if self._is_group(item)])
         if base is not None:
             said = stages.without_a_stage if is_chain(base) else stages.without_a_chain
-            overrides = [item for item in overrides if not self._refused(item, said)]
+            lines = {word: line for word in typed if (line := said(word))}
+            overrides = [
+                item for item, word in zip(overrides, typed, strict=True) if word not in lines
+            ]
+            unusable |= lines
             base = self._base([item for item in overrides if self._is_group(item)])
         settings = [item for item in overrides if not self._is_group(item)]
         if base is None:
-            return Point(typed, {}, values=values)
+            return Point(typed, {}, unusable, values)
         config = copy.deepcopy(base)
         for item in settings:
             try:
@@ -333,9 +355,9 @@ class Composer:
                 names = hydra_messages.keys(config) if "." in item.key_or_group else None
                 names = names or [*config, *self._repository.get_group_options("", None)]
                 [word] = as_typed([item.input_line])
-                self._add(hydra_messages.composition(error, word, names))
+                unusable[word] = hydra_messages.composition(error, word, names)
         HydraConfig.instance().set_config(config)
-        container, problems = _resolved(config)
+        container, problems = resolved(config)
         for key, _ in guard.targets(container):
             problems[key] = f"`{key}` must not stand in a configuration, for it runs code."
         if is_chain(container):  # whose files may hold what must stand in a stage
@@ -343,32 +365,21 @@ class Composer:
                 if name in container:
                     problems[name] = stages.without_a_stage(name)
                     del container[name]
-        return Point(typed, container, problems, values)
+        return Point(typed, container, unusable | problems, values)
 
 
-def _resolved(config: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
-    """Resolves value by value, so that one that cannot be leaves the others."""
-    problems: dict[str, str] = {}
+def _key(item: Override) -> str:
+    """Returns the key of an override as one would look for it."""
+    return as_typed([f"{item.get_key_element()}="])[0].rstrip("=").lstrip("+")
 
-    def plain(node: DictConfig, prefix: str) -> dict[str, Any]:
-        found = {}
-        for name in node:
-            key = f"{prefix}{name}"
-            if key == "hydra":
-                continue
-            if OmegaConf.is_missing(node, name):
-                found[name] = "???"
-                continue
-            try:
-                value = node[name]
-                if OmegaConf.is_dict(value):
-                    value = plain(value, f"{key}.")
-                elif OmegaConf.is_list(value):
-                    value = OmegaConf.to_container(value, resolve=True)
-            except OmegaConfBaseException as error:
-                problems[key] = hydra_messages.interpolation(key, error)
-                continue
-            found[str(name)] = value
-        return found
 
-    return plain(config, ""), problems
+def _is_empty(item: Override) -> bool:
+    return item.is_sweep_override() and not [*item.sweep_string_iterator()]
+
+
+def _plugins(config: DictConfig) -> dict[str, Any]:
+    """Returns what a whole sweep is run by."""
+    return {
+        name: OmegaConf.to_container(config.hydra[name], resolve=False)
+        for name in ("sweeper", "launcher")
+    }

@@ -25,6 +25,8 @@ def syntax(text: str, error: Exception) -> str:
         more = [line for line in str(error).splitlines()[1:] if not line.endswith("^")]
         said = [line for line in more if not line.startswith("See https")]
         reason = said[0] if said else "a quote is open, or a character has a meaning in Hydra"
+    reason = reason.partition(" expecting ")[0]  # fifteen names of Hydra's grammar
+    reason = reason.replace("mismatched input '<EOF>'", "it ends where a value must follow")
     return (
         f"`{text}` cannot be read ({reason}); put what is special to Hydra into quotes: "
         f"'{key}=\"…\"'."
@@ -115,6 +117,12 @@ def interval_of_a_grid(word: str) -> str:
         f"`{key}` must be a choice or a range, but is {value} instead; hydra/sweeper=optuna "
         "searches an interval."
     )
+
+
+def no_values(word: str) -> str:
+    """Says that a sweep over a key has no point, as an empty range."""
+    key, _, value = word.partition("=")
+    return f"`{key}` must leave a value to try, but is {value} instead."
 
 
 def interpolation(key: str, error: Exception) -> str:

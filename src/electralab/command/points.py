@@ -21,6 +21,7 @@ Rules = Callable[["Config | Chain", list[str]], list[str]]
 
 # Of which a sweep has one, for its runs share a folder, a store and a table.
 _ONE = ("name", "output_dir", "tracking", "resume", "objective", "sweep")
+_OPTIONS = ("path", "name", "dir")  # of Hydra, which say where the configuration lies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +99,7 @@ def checked(flags: argparse.Namespace) -> Checked:
 def _judged(command: Checked) -> Checked:
     """Says what the points of a sweep are judged by, and refuses what does not compare them."""
     from electralab.checking import objectives, search_checks
+    from electralab.running.resuming import AUTO
 
     configs = [point.config for point in command.points]
     swept = [*dict.fromkeys(key for point in command.points for key in point.values)]
@@ -112,6 +114,11 @@ def _judged(command: Checked) -> Checked:
             config=configs[0],
             metrics=[objective.metric for objective in named],
             numbers=any(one.is_number for one in command.search.space),
+        )
+    if configs[0].resume not in (None, AUTO):
+        problems.append(
+            f"`resume` must be null in a sweep, but is {configs[0].resume!r} instead; the same "
+            "command again goes on with each of its jobs."
         )
     if problems:
         raise UserError(problems)
@@ -195,13 +202,20 @@ def _at_once(
 
 def point_name(values: dict[str, Any]) -> str:
     """Returns what a point of a sweep is called, such as ``task.disc_weight=10 seed=0``."""
-    return " ".join(f"{key}={_short(value)}" for key, value in values.items())
+    from electralab.comparing.settings import show
+
+    return " ".join(f"{key}={show(value)}" for key, value in values.items())
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return str(value)
+def words_of(flags: argparse.Namespace) -> list[str]:
+    """Returns what to type for a sweep to be the same again, after the name of the command.
+
+    Args:
+        flags: What `cli.parse_flags` read.
+    """
+    options = [(f"--config-{kind}", getattr(flags, f"config_{kind}")) for kind in _OPTIONS]
+    given = [word for name, value in options if value for word in (name, value)]
+    return ["-m", *given, *flags.overrides]
 
 
 def _at(line: str, points: list[Point], composed: Composition) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from electralab.comparing.points import Point, Value, points, varies
-from electralab.comparing.results import FINISHED, Comparison
+from electralab.comparing.results import FINISHED, SEED, Comparison
 from electralab.comparing.settings import show
 from electralab.comparing.sweeps import where
 from electralab.running.chain_report import SPREAD, cell
@@ -158,6 +158,8 @@ def text(value: Value | None) -> str:
 
 def _count(point: Point) -> str:
     done, total = len(point.finished), len(point.results)
+    if (seeds := len({show(run.settings.get(SEED)) for run in point.results})) < total:
+        return f"{seeds} ({total} runs)"  # of several sweeps, say, that have some in common
     return str(total) if done == total else f"{done} of {total}"
 
 

@@ -130,8 +130,9 @@ class SweepJob:
             else:
                 from electralab.run import execute
 
-                if state.can_go_on(folder):
-                    config = config.model_copy(update={"resume": str(folder)})
+                # Its own folder alone: `resume=auto` would go on with a run outside the sweep.
+                resumed = str(folder) if state.can_go_on(folder) else None
+                config = config.model_copy(update={"resume": resumed})
             execute(config, overrides, link=lambda: part)
             return
         except UserError as error:

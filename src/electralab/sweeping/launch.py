@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from electralab.command.points import words_of
 from electralab.errors import Interrupted, one_line
 from electralab.running.report import say, short
 from electralab.sweeping import parallel, state
@@ -41,7 +42,7 @@ def run(command: Checked, flags: argparse.Namespace) -> int:
     from electralab.training.determinism import quiet_libraries
 
     quiet_libraries()
-    sweep = plan(command, ["-m", *flags.overrides])
+    sweep = plan(command, words_of(flags))
     objective = [asdict(one) for one in command.objective]
     search = OptunaSearch(command, sweep) if command.search else None
     try:

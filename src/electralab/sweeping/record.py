@@ -162,7 +162,9 @@ class SweepRecord:
             tracked_run(
                 self.store,
                 experiment=config.name,
-                run_name=f"sweep {self.sweep.sweep_id}: {', '.join(self.sweep.swept)}",
+                run_name=": ".join(
+                    filter(None, [f"sweep {self.sweep.sweep_id}", ", ".join(self.sweep.swept)])
+                ),
                 params={},
                 tags=tags,
                 run_id=self._earlier(),

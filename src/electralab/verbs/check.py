@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
         raise UserError("`check` must stand alone; use --cfg and the like without it.")
 
     from electralab.checking.signature import signature
-    from electralab.command.points import checked, point_name
+    from electralab.command.points import checked, point_name, words_of
     from electralab.running import folder as files
     from electralab.running.counts import length
     from electralab.running.report import command_line
@@ -48,11 +48,12 @@ def main(argv: list[str]) -> int:
     if command.multirun:
         repeated = len(command.points) - len(seen)
         twice = f" ({repeated} more are the same as others)" if repeated else ""
-        words = command_line("electralab -m", files.without_secrets(flags.overrides))
+        words = command_line("electralab", files.without_secrets(words_of(flags)))
         if command.search:
             print(f"{len(seen)} corners of the space; search it with: {words}")
         else:
-            print(f"{len(seen)} points{twice}; run them with: {words}")
+            noun = "point" if len(seen) == 1 else "points"
+            print(f"{len(seen)} {noun}{twice}; run them with: {words}")
     return 0
 
 
