@@ -39,8 +39,9 @@ def show(flags: argparse.Namespace) -> int:
         # Also because Hydra sets up logging for --help, which a configuration must not abuse.
         composed = composer.compose(flags.overrides)
         problems = list(composed.problems)
-        for point in composed.points if flags.resolve else []:
-            problems += point.problems.values()
+        for point in composed.points:  # of a key that cannot be resolved only if it is asked for
+            found = point.problems.items()
+            problems += [line for key, line in found if flags.resolve or "=" in key]
         if problems:
             raise UserError(problems)
         flags.overrides = compose.opened(flags.overrides)

@@ -165,7 +165,7 @@ def _composed(flags: argparse.Namespace, *, rules: Rules) -> Checked:
             _at(line, [composed.points[i] for i in found], composed)
             for line, found in where.items()
         ]
-        raise UserError([*dict.fromkeys(of_all), *named])
+        raise UserError(list(dict.fromkeys([*of_all, *named])))
     return Checked(
         path=path,
         multirun=composed.multirun,
