@@ -105,6 +105,20 @@ def test_a_sweep_beside_a_run(out, capsys):
     assert {"0.15", "0.3", "0.4"} <= set(table.split())
 
 
+def test_a_run_that_two_sweeps_share_counts_once(out, capsys):
+    runs = write_runs(out)
+    again = out / "rtd" / "2026-01-09_10-00-00-aaaaaaa9"  # the settings and seed of the first
+    config = configured(out, seed=0, task={"mask_prob": 0.15})
+    write_run(again, run_id="9" * 32, config=config, metrics={"eval_probe_auc": 0.9})
+    unfinished = out / "rtd" / "2026-01-10_10-00-00-aaaaaaa9"
+    write_run(unfinished, run_id="8" * 32, config=config, status="FAILED")
+    table, chatter = said(capsys, "rtd", OFF)
+    first, other = (json.loads((run / "summary.json").read_text())["metrics"] for run in runs[:2])
+    mean = (0.9 + other["eval_probe_auc"]) / 2
+    assert f"{mean:.4f} ± " in table and f"{first['eval_probe_auc']:.4f}" not in table
+    assert "4 runs: 4 finished; 2 more with equal settings" in chatter
+
+
 def test_a_sweep_that_is_still_running(out, capsys):
     jobs = {4: {"status": None}, 5: None}
     write_sweep(out, GRID, jobs=jobs, status="RUNNING")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from electralab.comparing import stored
 from electralab.comparing.folders import read_run
-from electralab.comparing.results import Comparison, Result
+from electralab.comparing.results import Comparison
 from electralab.comparing.settings import flat
-from electralab.comparing.sweeps import from_runs, from_store, from_sweep
+from electralab.comparing.sweeps import Found, from_runs, from_store, from_sweep
 from electralab.errors import UserError, one_line
 from electralab.running import folder as files
 from electralab.running.part import ROLE_TAG, SWEEP_TAG
@@ -24,7 +24,6 @@ from electralab.tracking.store import Store
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-Found = tuple[Result, Mapping[str, Any]]
 _HEX = re.compile(r"[0-9a-f]{1,32}", re.IGNORECASE)
 
 

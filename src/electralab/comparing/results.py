@@ -65,6 +65,7 @@ class Comparison:
         chosen: Whether a person named the objective.
         shown: The metrics that a person asked to see; none: a few are chosen.
         together: For a key, others whose values change with its own.
+        repeated: How many runs were left out, for another has the same settings and seed.
         sweep_id: Of a sweep.
         run_id: The id of a sweep's parent run.
         command: What was typed.
@@ -79,6 +80,7 @@ class Comparison:
     chosen: bool = True
     shown: Sequence[str] = ()
     together: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    repeated: int = 0
     sweep_id: str = ""
     run_id: str = ""
     command: str = ""

@@ -28,6 +28,8 @@ from electralab.tracking.store import Store
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+Found = tuple[Result, Mapping[str, Any]]  # a run and all its settings
+
 
 def from_sweep(folder: Path, store: Store | None = None) -> Comparison:
     """Reads a sweep from its folder, be it finished or not.
@@ -116,13 +118,18 @@ def _json(text: str | None, default: Any) -> Any:
     return found if isinstance(found, list) else default
 
 
-def from_runs(runs: Sequence[tuple[Result, Mapping[str, Any]]], *, title: str) -> Comparison:
+def from_runs(runs: Sequence[Found], *, title: str) -> Comparison:
     """Compares any runs by the settings in which they differ.
 
+    Runs with the same settings and seed are one result, however often it was computed: counted
+    twice they would narrow its spread. The last finished one is taken.
+
     Args:
-        runs: Each run, and all its settings by their keys.
+        runs: Each run, and all its settings by their keys, in the order of their time.
         title: What they are, in a few words.
     """
+    asked = len(runs)
+    runs = _each_once(runs)
     keys, together = differing([settings for _, settings in runs])
     chosen = with_all([settings for _, settings in runs], keys)
     results = [
@@ -130,8 +137,24 @@ def from_runs(runs: Sequence[tuple[Result, Mapping[str, Any]]], *, title: str) -
     ]
     found, _ = objectives((), results)
     return Comparison(
-        title=title, results=results, keys=keys, objective=found, chosen=False, together=together
+        title=title,
+        results=results,
+        keys=keys,
+        objective=found,
+        chosen=False,
+        together=together,
+        repeated=asked - len(runs),
     )
+
+
+def _each_once(runs: Sequence[Found]) -> list[Found]:
+    """Leaves of runs with equal settings the last finished one, or else the last."""
+    kept: dict[tuple[tuple[str, str], ...], Found] = {}
+    for run, settings in runs:
+        same = tuple(sorted((key, show(value)) for key, value in settings.items()))
+        if same not in kept or run.status == FINISHED or kept[same][0].status != FINISHED:
+            kept[same] = (run, settings)
+    return list(kept.values())
 
 
 def state(comparison: Comparison) -> str:
@@ -146,7 +169,8 @@ def state(comparison: Comparison) -> str:
     total = len(comparison.results)
     parts = ", ".join(f"{count} {status}" for status, count in counts.items())
     noun = "job" if comparison.sweep_id else "run"
-    return f"{total} {noun}{'' if total == 1 else 's'}: {parts or 'none'}"
+    left = f"; {comparison.repeated} more with equal settings" if comparison.repeated else ""
+    return f"{total} {noun}{'' if total == 1 else 's'}: {parts or 'none'}{left}"
 
 
 def where(result: Result) -> str:
