@@ -119,10 +119,15 @@ def test_a_failed_job_makes_the_parent_fail_and_is_replaced(words, monkeypatch):
     assert parent.info.status == "FAILED"
     assert parent.data.tags["state"] == "3 of 4 jobs finished"
     assert '{"task.disc_weight": 60}: RuntimeError: out of luck' in parent.data.tags["failure"]
+    failed = max(children(), key=_weight)  # though it never came to a run of its own
+    assert failed.info.status == "FAILED" and len(children()) == 4
+    assert failed.info.run_name == "task.disc_weight=60"
+    assert float(failed.data.params["task.disc_weight"]) == 60
+    assert "out of luck" in failed.data.tags["failure"]
     assert cli.main(more) == 0
     parent = runs()[record()["run_id"]]
     assert parent.info.status == "FINISHED" and "failure" not in parent.data.tags
-    assert len(children()) == 4
+    assert [run.info.status for run in children()] == ["FINISHED"] * 4
 
 
 def test_a_store_that_is_gone_is_begun_again(words):

@@ -21,6 +21,7 @@ from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
 
 from electralab.checking import launcher_checks
 from electralab.checking.search_checks import is_search
@@ -139,6 +140,8 @@ class Composer:
         self._loader = ConfigLoaderImpl(path)
         self._name = config_name or CONFIG_NAME
         self._bases: dict[tuple[str, ...], DictConfig | None] = {}
+        self._parsed: dict[str, list[Override]] = {}
+        self._seen_by_hydra: DictConfig | None = None
         self._plugins: dict[str, Any] = {}  # of the sweep, once it is known
         self._problems: dict[str, None] = {}
 
@@ -183,7 +186,8 @@ class Composer:
         swept = {key for key, item in arguments.items() if item.is_sweep_override()}
         self._fixed, self._swept, self._plugins = fixed, swept, _plugins(first)
         combinations, space = self._combinations(sweeper, [*arguments.values()])
-        points = [self._point(combination, swept) for combination in combinations]
+        told = tqdm(combinations, "composing", unit=" points", disable=None, delay=2, leave=False)
+        points = [self._point(combination, swept) for combination in told]
         problems = list(self._problems)
         # What is wrong without a swept key is right with it, or has been said of the points.
         common = self._point([item for item in fixed if item.get_key_element() not in swept])
@@ -211,7 +215,9 @@ class Composer:
         parsed = []
         for word in overrides:
             try:
-                parsed += parser.parse_overrides([word])
+                if word not in self._parsed:  # the points of a sweep have most words in common
+                    self._parsed[word] = parser.parse_overrides([word])
+                parsed += self._parsed[word]
             except HydraException as error:
                 self._add(hydra_messages.syntax(*as_typed([word]), error))
         return parsed
@@ -347,7 +353,9 @@ class Composer:
         settings = [item for item in overrides if not self._is_group(item)]
         if base is None:
             return Point(typed, {}, unusable, values)
-        config = copy.deepcopy(base)
+        # Of Hydra's own node, which is larger than all others, a point changes nothing.
+        hydra = base._get_node("hydra")
+        config = copy.deepcopy(base, {id(hydra): hydra})
         for item in settings:
             try:
                 ConfigLoaderImpl._apply_overrides_to_config([item], config)
@@ -356,7 +364,9 @@ class Composer:
                 names = names or [*config, *self._repository.get_group_options("", None)]
                 [word] = as_typed([item.input_line])
                 unusable[word] = hydra_messages.composition(error, word, names)
-        HydraConfig.instance().set_config(config)
+        if base is not self._seen_by_hydra:
+            HydraConfig.instance().set_config(base)
+            self._seen_by_hydra = base
         container, problems = resolved(config)
         for key, _ in guard.targets(container):
             problems[key] = f"`{key}` must not stand in a configuration, for it runs code."

@@ -6,16 +6,18 @@ import gc
 import json
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electralab.errors import UserError
+from electralab.errors import RunFailure, UserError
 from electralab.running import folder as files
 from electralab.running.part import PARENT_TAG, POINT_TAG, SWEEP_TAG, Part, Pruning
 from electralab.sweeping import state
 from electralab.sweeping.worker import Place, at_work
+from electralab.tracking.records import read_id
 
 if TYPE_CHECKING:
     from electralab.config import Chain, Config
@@ -146,8 +148,37 @@ class SweepJob:
             return
         folder.mkdir(parents=True, exist_ok=True)
         failed = {"status": state.FAILED, "reason": "; ".join(lines), "signature": sign}
+        if not read_id(folder) and (run_id := _recorded(config, part, failed)):
+            failed["run_id"] = run_id
         seconds = {"seconds": round(time.time() - started, 3)}
         files.write_json(folder / files.SUMMARY, said | failed | seconds)
+
+
+def _recorded(config: Config | Chain, part: Part, failed: dict[str, str]) -> str | None:
+    """Records a job that failed before its run began, for a sweep has a run a job.
+
+    Returns:
+        The id of the run; none where nothing is recorded.
+    """
+    from electralab.tracking.params import flatten
+    from electralab.tracking.run import tracked_run
+    from electralab.tracking.store import open_store
+
+    run_id = None
+    with suppress(UserError, RunFailure):
+        store = open_store(config.tracking, output_dir=Path(config.output_dir).absolute())
+        if store.mode == "off":
+            return None
+        with tracked_run(
+            store,
+            experiment=config.name,
+            run_name=part.title,
+            params=flatten(config.model_dump(exclude={"sweep"})) | dict(part.params),
+            tags={**part.tags, "signature": failed["signature"], "reason": failed["reason"]},
+        ) as run:
+            run_id = run.run_id
+            raise RunFailure(failed["reason"])
+    return run_id
 
 
 @cache

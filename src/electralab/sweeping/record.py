@@ -18,6 +18,7 @@ from electralab.running.report import short
 from electralab.sweeping import state
 from electralab.sweeping.previews import PREVIEWS, last_previews
 from electralab.tracking import provenance, views
+from electralab.tracking.records import read_id
 from electralab.tracking.run import TrackedRun, tracked_run
 from electralab.tracking.store import Store, open_store
 
@@ -83,7 +84,7 @@ class SweepRecord:
     def forget(self, point: Point) -> None:
         """Puts aside what a job left, in its folder and in the store, for it to start anew."""
         folder = self.folder / point.signature
-        run_id = files.read_json(folder / files.IDENTITY).get("run_id")
+        run_id = read_id(folder)
         if run_id and self.store.mode != "off":
             self._quietly(self.store.client().delete_run, run_id)
         if folder.exists():
@@ -215,8 +216,7 @@ class SweepRecord:
                 continue
             if run.info.status in _OPEN:
                 client.set_terminated(run_id, "KILLED")
-            known = files.read_json(self.folder / sign / files.IDENTITY).get("run_id")
-            if known != run_id:  # killed before it had a folder, or begun anew since
+            if read_id(self.folder / sign) != run_id:  # killed before it had a folder, or begun anew since
                 client.delete_run(run_id)
             elif isinstance(self.sweep.config, Chain):
                 self._close_stages(client, experiment, run_id)
