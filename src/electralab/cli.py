@@ -28,6 +28,10 @@ def entry() -> None:
     sys.exit(main())
 
 
+# Of Hydra's own; a run's folder has its signature in its name, by which it is found again.
+_HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs one command.
 
@@ -94,6 +98,9 @@ def _run(flags: argparse.Namespace) -> int:
     from electralab.command.points import checked
 
     command = checked(flags)
+    for word in flags.overrides:
+        if (key := word.lstrip("+").partition("=")[0]) in _HYDRA_FOLDERS and processes.is_main():
+            print(f"`{key}` moves nothing: runs lie in <output_dir>/<name>/", file=sys.stderr)
     if command.multirun:
         processes.refuse_several("a sweep", "its launcher runs several jobs at once")
         from electralab.sweeping import launch

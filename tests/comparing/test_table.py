@@ -41,6 +41,14 @@ def test_the_mean_and_the_standard_deviation_over_seeds_and_the_order(tmp_path):
     assert "0.8100 ± 0.0173" in table.terminal(from_sweep(folder))
 
 
+def test_a_seed_that_a_search_chose_is_a_setting_as_any_other(tmp_path):
+    """No two of its points have the others in common, so that there is nothing to average."""
+    searched = [{"task.disc_weight": weight, "seed": weight % 3} for weight in (10, 20, 33)]
+    text = table.terminal(from_sweep(write_sweep(tmp_path, searched)))
+    head = next(line for line in text.splitlines() if "disc_weight" in line)
+    assert "seed " in head and "seeds" not in head and "±" not in text
+
+
 def test_lower_is_better_for_a_loss(tmp_path):
     folder = write_sweep(
         tmp_path,

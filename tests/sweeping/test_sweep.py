@@ -67,7 +67,8 @@ def test_a_failure_stops_no_other_job_and_is_said_twice(trained, errors):
     assert trained.seeds == [1, 2, 3]
     found = errors()
     assert found.index("`data.path` is bad.") < found.index("[3/3] seed=3")
-    assert "  seed=2: `data.path` is bad." in found and "1 of 3 jobs failed:" in found
+    assert "failed: seed=2: `data.path` is bad." in found and "1 of 3 jobs failed" in found
+    assert sum("is bad" in line for line in found) == 2
     assert record()["status"] == "FAILED"
     again = next(line for line in found if "runs the failed ones again" in line)
     assert "electralab -m tracking=off seed=1,2,3" in again

@@ -163,4 +163,4 @@ def _undominated(found: Sequence[Point], objectives: Sequence[Objective]) -> set
 
 def varies(comparison: Comparison) -> bool:
     """Says whether the points are groups over seeds."""
-    return SEED in comparison.keys
+    return SEED in comparison.keys and SEED not in comparison.points_by

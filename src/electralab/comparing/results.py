@@ -89,8 +89,10 @@ class Comparison:
 
     @property
     def points_by(self) -> list[str]:
-        """The keys that tell points apart: all but `seed`."""
-        return [key for key in self.keys if key != SEED]
+        """The keys that tell points apart: all but `seed`, unless every point has one alone."""
+        others = [key for key in self.keys if key != SEED]
+        apart = {repr([result.settings.get(key) for key in others]) for result in self.results}
+        return list(self.keys) if len(apart) == len(self.results) > 1 else others
 
     def having(self, status: str) -> list[Result]:
         """Returns the results of a status."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from electralab.sweeping.plan import Sweep
     from electralab.sweeping.record import SweepRecord
 
-_WITHOUT_REASON = {
+_WITHOUT_REASON = {  # others stand below the table
     state.NEW: "it was not started",
     state.KILLED: "its process was killed",
     state.FAILED: "it failed without a reason",
@@ -42,10 +42,10 @@ def conclude(sweep: Sweep, record: SweepRecord) -> int:
     ends = {point: state.standing(sweep.folder / point.signature) for point in sweep.points}
     failed = [point for point, found in ends.items() if found not in state.DONE]
     if failed:
-        say("", f"{len(failed)} of {len(ends)} jobs failed:")
+        say("", f"{len(failed)} of {len(ends)} jobs failed")
     for point in failed:
-        why = state.reason(sweep.folder / point.signature) or _WITHOUT_REASON[ends[point]]
-        say(f"  {point_name(point.values)}: {why}")
+        if not state.reason(sweep.folder / point.signature):
+            say(f"  {point_name(point.values)}: {_WITHOUT_REASON[ends[point]]}")
     say("", "next", *(f"  {line}" for line in _next(sweep, failed=bool(failed))))
     return 1 if failed else 0
 
