@@ -15,6 +15,7 @@ from electralab.errors import Interrupted, UserError
 # Imported when typed, so that the others answer at once.
 VERBS = {
     "check": "electralab.verbs.check:main",
+    "rerun": "electralab.verbs.rerun:main",
     "resume": "electralab.verbs.resume:main",
     "predict": "electralab.verbs.predict:main",
     "export": "electralab.verbs.export:main",
@@ -26,10 +27,6 @@ VERBS = {
 def entry() -> None:
     """The console script."""
     sys.exit(main())
-
-
-# Of Hydra's own; a run's folder has its signature in its name, by which it is found again.
-_HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -98,9 +95,6 @@ def _run(flags: argparse.Namespace) -> int:
     from electralab.command.points import checked
 
     command = checked(flags)
-    for word in flags.overrides:
-        if (key := word.lstrip("+").partition("=")[0]) in _HYDRA_FOLDERS and processes.is_main():
-            print(f"`{key}` moves nothing: runs lie in <output_dir>/<name>/", file=sys.stderr)
     if command.multirun:
         processes.refuse_several("a sweep", "its launcher runs several jobs at once")
         from electralab.sweeping import launch

@@ -250,11 +250,18 @@ def test_values_cannot_run_code_either():
 
 @pytest.mark.parametrize(
     "override",
-    ["hydra.verbose=true", "hydra/job_logging=disabled", "hydra/job_logging=default",
-     "hydra.sweep.dir=elsewhere", "hydra.run.dir=."],
-)  # fmt: skip
+    ["hydra.verbose=true", "hydra/job_logging=disabled", "hydra/job_logging=default"],
+)
 def test_harmless_keys_of_hydra_are_let_through(override):
     assert problems(override) == []
+
+
+@pytest.mark.parametrize("key", ["hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"])
+@pytest.mark.parametrize("multirun", [False, True])
+def test_a_key_of_hydra_that_would_move_nothing_says_what_does(key, multirun):
+    [line] = problems(f"{key}=elsewhere", multirun=multirun)
+    assert f"`{key}` must not be set" in line and "<output_dir>/<name>/" in line
+    assert "output_dir=… moves it" in line
 
 
 def test_levels_of_logging_are_anyone_s_to_choose():

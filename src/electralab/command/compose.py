@@ -141,6 +141,7 @@ class Composer:
         self._name = config_name or CONFIG_NAME
         self._bases: dict[tuple[str, ...], DictConfig | None] = {}
         self._parsed: dict[str, list[Override]] = {}
+        self._chooses: dict[str, bool] = {}  # a file, by override
         self._seen_by_hydra: DictConfig | None = None
         self._plugins: dict[str, Any] = {}  # of the sweep, once it is known
         self._problems: dict[str, None] = {}
@@ -251,9 +252,11 @@ class Composer:
         """Says whether an override chooses a file, as Hydra decides it."""
         if item.package is not None:
             return True
-        return self._repository.group_exists(item.key_or_group) and not isinstance(
-            item.value() if not item.is_sweep_override() else None, dict
-        )
+        if item.input_line not in self._chooses:
+            self._chooses[item.input_line] = self._repository.group_exists(
+                item.key_or_group
+            ) and not isinstance(item.value() if not item.is_sweep_override() else None, dict)
+        return self._chooses[item.input_line]
 
     def _combinations(
         self, sweeper: dict[str, Any], arguments: list[Override]

@@ -24,18 +24,29 @@ _TARGETS = {
 _OWN_PLUGINS = "hydra_plugins.electralab_"
 # Keys of launchers that hold shell commands or programs; who types one means it.
 _SHELL = ("setup", "teardown", "python", "srun_args", "additional_parameters")
+# Which would move nothing: a run's folder has its signature in its name, by which it is found again.
+_FOLDERS = {
+    "hydra.run.dir": "a run lies in <output_dir>/<name>/<time>-<signature>",
+    "hydra.sweep.dir": "a sweep lies in <output_dir>/<name>/sweep-<id>",
+    "hydra.sweep.subdir": "a job lies in <output_dir>/<name>/sweep-<id>/<signature>",
+}
 _SHIPPED_LOGGING = ("default", "none", "disabled", "stdout")
 
 
 def problems(hydra: dict[str, Any], job: dict[str, Any], *, typed: list[str]) -> list[str]:
-    """Finds what could run code.
+    """Finds what could run code, and what Hydra would do and we do not.
 
     Args:
         hydra: The node `hydra`, composed but not resolved.
         job: The rest of the configuration, likewise.
         typed: The overrides of the command line.
     """
-    found = []
+    keys = dict.fromkeys(word.lstrip("+~").partition("=")[0] for word in typed)
+    found = [
+        f"`{key}` must not be set, for {_FOLDERS[key]}; output_dir=… moves it."
+        for key in keys
+        if key in _FOLDERS
+    ]
     if hydra.get("callbacks"):
         found.append("`hydra.callbacks` must be empty, for callbacks run code.")
     node = hydra.get("job") or {}

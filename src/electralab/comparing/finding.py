@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from electralab.comparing import stored
 from electralab.comparing.folders import read_run
 from electralab.comparing.results import Comparison
@@ -160,9 +158,8 @@ def _folders_of(name: Path) -> list[Path]:
 def _of_folder(folder: Path) -> Found:
     file = folder / files.CONFIG
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-        settings = flat(config)
-    except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
+        settings = flat(files.read_yaml(file))
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UserError(
             f"RUN must hold the configuration it ran with, but {file} cannot be read: "
             f"{one_line(error)}."

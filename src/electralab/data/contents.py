@@ -6,7 +6,7 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from electralab.data import embedded, files
 
@@ -27,11 +27,31 @@ def contents(data: DataConfig) -> str:
         found: list = [embedded.version(data.source)]
     elif data.source == "hub" and not Path(data.name or "").is_dir():
         found = [data.name, data.subset, data.revision]
-    elif data.source == "hub":
-        found = [_file(path) for path in sorted(Path(data.name).rglob("*")) if path.is_file()]
     else:
-        found = [_file(path) for paths in files.by_split(data)[0].values() for path in paths]
+        found = [_file(path) for path in _paths(data)]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def source_files(data: DataConfig) -> list[dict[str, Any]]:
+    """Returns the path, the size in bytes and the SHA-256 of each file that a source reads.
+
+    Args:
+        data: The configuration's `data` node; what reads no files of a person's has none.
+    """
+    return [
+        {"path": str(path), "size": path.stat().st_size, "sha256": _file(path)}
+        for path in _paths(data)
+    ]
+
+
+def _paths(data: DataConfig) -> list[Path]:
+    if data.source in embedded.COLUMNS:
+        return []
+    if data.source == "hub":
+        folder = Path(data.name or "")
+        inside = sorted(folder.rglob("*")) if data.name and folder.is_dir() else []
+        return [path for path in inside if path.is_file()]
+    return [path for paths in files.by_split(data)[0].values() for path in paths]
 
 
 def _file(path: Path) -> str:

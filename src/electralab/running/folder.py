@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,14 @@ from electralab.tracking.redaction import mask_value
 CONFIG, OVERRIDES, LOG = "config.yaml", "overrides.yaml", "run.log"
 IDENTITY, SUMMARY, BASELINE = "run.json", "summary.json", "baseline.json"
 HISTORY = "history.json"  # what was logged at each step
+PROVENANCE = "provenance.json"  # code, packages and machine
 PRUNED = "pruned.json"  # why a search stopped the training, where one did
 SWEEP = "sweep.json"  # of a sweep's folder
 CHECKPOINTS, MODEL = "checkpoints", "model"
 CACHE = "cache"  # of an output folder, beside its runs
+WEIGHTS = ("*.safetensors",)
+TOKENIZER = ("tokenizer*", "special_tokens_map.json", "vocab*", "merges.txt", "*.model", "*.spm")
+_LARGEST_YAML = 1_000_000  # bytes
 
 
 def new_run_folder(
@@ -74,6 +80,47 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_yaml(path: Path, content: Any) -> None:
     """Writes a YAML file, whole or not at all."""
     write_whole(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+
+
+def read_yaml(path: Path) -> Any:
+    """Reads a YAML file of plain values that may come from anywhere.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no YAML, or larger or deeper than any record of ours. Aliases are
+            refused, for a few of them can stand for more than fits into memory.
+    """
+    if path.stat().st_size > _LARGEST_YAML:
+        raise ValueError(f"it is larger than {_LARGEST_YAML:,} bytes")
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(getattr(error, "problem", None) or str(error)) from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+class _PlainLoader(yaml.SafeLoader):
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has an alias, such as *name")
+        return super().compose_node(parent, index)
+
+
+def digest(folder: Path, patterns: Iterable[str]) -> str:
+    """Returns a SHA-256 of the names and contents of files anywhere in a folder.
+
+    Args:
+        folder: Searched through.
+        patterns: Of the names of the files that count.
+    """
+    total = hashlib.sha256()
+    found = {path for pattern in patterns for path in folder.rglob(pattern) if path.is_file()}
+    for path in sorted(found):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        total.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return total.hexdigest()
 
 
 def describe_run(

@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from electralab import processes
 from electralab.checking.signature import signature
 from electralab.config import Chain, Config
@@ -109,6 +107,8 @@ def summarise(
         "metrics": {name: value for name, value in metrics.items() if math.isfinite(value)},
         "baseline_metrics": files.read_json(folder / files.BASELINE),
         "model_dir": str(folder / files.MODEL),
+        "weights_sha256": files.digest(folder / files.MODEL, files.WEIGHTS),
+        "tokenizer_sha256": files.digest(folder / files.MODEL, files.TOKENIZER),
         "data_fingerprint": data.fingerprint,
         **entropy,
         "seconds": round(time.time() - started, 3),
@@ -117,7 +117,8 @@ def summarise(
     tags = {"pruned": pruned["reason"]} if pruned else {}
     run.set_tags({**tags, **entropy, "seconds": summary["seconds"]})
     files.write_json(folder / files.SUMMARY, summary)
-    run.log_artifact(folder / files.SUMMARY)
+    for name in (files.SUMMARY, files.HISTORY):
+        run.log_artifact(folder / name)
     return summary
 
 
@@ -168,7 +169,7 @@ def next_commands(config: Config, folder: Path, *, texts: list[str]) -> list[str
     tracked = config.tracking.mode != "off"
     lines = [command_line("electralab ui", store_words(config))] if tracked else []
     lines += [f"electralab predict {place} {quoted(text)}" for text in texts]
-    typed = yaml.safe_load((folder / files.OVERRIDES).read_text(encoding="utf-8")) or []
+    typed = files.read_yaml(folder / files.OVERRIDES) or []
     sweep = SWEEPS.get(config.task.name, ("seed=0,1,2",))
     own = ("name", "resume", *(word.partition("=")[0] for word in sweep))
     kept = [word for word in typed if word.lstrip("+").partition("=")[0] not in own]

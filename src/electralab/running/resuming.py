@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from electralab import processes
 from electralab.checking.local_models import weights_damage
 from electralab.checking.signature import settings, signature
@@ -120,8 +118,8 @@ def _differing(config: Config, folder: Path) -> list[str]:
     from electralab.tracking.params import flatten
 
     try:
-        recorded = yaml.safe_load((folder / files.CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        recorded = files.read_yaml(folder / files.CONFIG)
+    except (OSError, ValueError):
         return []
     if not isinstance(recorded, dict):
         return []

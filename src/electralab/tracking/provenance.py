@@ -35,6 +35,7 @@ PACKAGES = (  # those whose version can change a result
     "optuna",
 )
 GIT_SECONDS = 5  # for a question to git, in a huge or remote checkout
+_MOST_UNTRACKED, _LARGEST = 200, 1_000_000  # files, and bytes of one
 _PRIVATE = ("*.env", ".env*", "*.pem", "*.key", "*secret*", "*credential*", "*.netrc")
 
 
@@ -46,7 +47,8 @@ def provenance() -> dict[str, Any]:
         `source`: that of the installed electralab if it runs from a checkout of its own, None
         when that is the same one; `packages`, `python`, `platform`, `cpu`, `cpus` (those this
         process may use), `threads` (PyTorch's), `device`, `gpus`, `command`. A git state has
-        `commit`, `branch`, `dirty` and `diff`, the patch of tracked files against the commit.
+        `commit`, `branch`, `dirty`, `untracked` (hashes of source files) and `diff`, the patch of
+        tracked files against the commit.
     """
     project = git_state(Path.cwd())
     source = _source()
@@ -86,7 +88,6 @@ def record(run: TrackedRun, found: dict[str, Any]) -> None:
         run: The run.
         found: From `provenance`.
     """
-    plain = dict(found)
     tags = {
         "python": found["python"],
         "torch": found["packages"].get("torch"),
@@ -95,16 +96,24 @@ def record(run: TrackedRun, found: dict[str, Any]) -> None:
         "threads": found["threads"],
     }
     for place in ("project", "source"):
-        if state := found[place]:
-            plain[place] = {key: value for key, value in state.items() if key != "diff"}
-            if state["diff"]:
-                run.log_text(state["diff"], f"provenance/{place}.diff")
+        if (state := found[place]) and state["diff"]:
+            run.log_text(state["diff"], f"provenance/{place}.diff")
     if state := found["source"] or found["project"]:
         tags["mlflow.source.git.commit"] = state["commit"]  # the UI's column "Version"
         tags["mlflow.source.git.branch"] = state["branch"]
         tags["git.dirty"] = state["dirty"]
-    run.log_dict(plain, "provenance/provenance.json")
+    run.log_dict(plain(found), "provenance/provenance.json")
     run.set_tags({key: value for key, value in tags.items() if value is not None})
+
+
+def plain(found: dict[str, Any]) -> dict[str, Any]:
+    """Returns a provenance without its patches, which are files of their own."""
+    return {
+        name: {key: value for key, value in part.items() if key != "diff"}
+        if name in ("project", "source") and part
+        else part
+        for name, part in found.items()
+    }
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
@@ -132,8 +141,21 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         "commit": commit,
         "branch": (_git(folder, "rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
         "dirty": None if changed is None else bool(changed.strip()),
+        "untracked": _untracked(Path(root), skipped),
         "diff": mask(patch or ""),
     }
+
+
+def _untracked(root: Path, skipped: list[str]) -> dict[str, str]:
+    """Returns the SHA-256 of each source file that git does not know, by its path."""
+    sources = [f":(glob)**/*{ending}" for ending in (".py", ".yaml", ".yml", ".toml")]
+    listed = _git(root, "ls-files", "-z", "--others", "--exclude-standard", *sources, *skipped)
+    found = {}
+    for name in sorted((listed or "").split("\0"))[:_MOST_UNTRACKED]:
+        path = root / name
+        if name and path.is_file() and not path.is_symlink() and path.stat().st_size < _LARGEST:
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def _source() -> dict[str, Any] | None:

@@ -115,6 +115,12 @@ def _known(output_dir: str | Path) -> str:
     )
 
 
+def stored_id(text: str, store: Store) -> str | None:
+    """Returns the id of the one run of a store that a text is the beginning of; else none."""
+    found = list(_stored(text.lower(), store)) if _ID.fullmatch(text) else []
+    return found[0] if len(found) == 1 else None
+
+
 def _stored(text: str, store: Store | None) -> dict[str, str | None]:
     """Ids in a store that begin with a text, and the folders that their tags name."""
     if store is None or store.mode == "off":

@@ -17,7 +17,7 @@ from electralab import processes
 from electralab.checking import trainer_args
 from electralab.checking.signature import signature
 from electralab.config import Config
-from electralab.data.contents import contents
+from electralab.data.contents import contents, source_files
 from electralab.errors import Interrupted, one_line
 from electralab.running import data_report
 from electralab.running import folder as files
@@ -99,14 +99,18 @@ def track(
             identity |= {"data_fingerprint": data.fingerprint, "working_dir": os.getcwd()}
             identity |= {"processes": processes.count()}
             identity |= {"contents": contents(config.data), "code": provenance.code()}
+            identity |= {"sources": source_files(config.data)}
             files.describe_run(
                 folder, identity=identity, config=config.model_dump(), overrides=overrides
             )
-            for name in (files.CONFIG, files.OVERRIDES):
+            for name in (files.CONFIG, files.OVERRIDES, files.IDENTITY):
                 run.log_artifact(folder / name)
         with run_log.written_to(folder / files.LOG), _summarised(folder, config, run):
             run.set_tags({"folder": str(folder)})
-            provenance.record(run, provenance.provenance())
+            made_with = provenance.provenance()
+            provenance.record(run, made_with)
+            if processes.is_main():
+                files.write_json(folder / files.PROVENANCE, provenance.plain(made_with))
             if not resumed:
                 data_report.keep(data, run=run, folder=folder)
             yield run, folder

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,13 +88,11 @@ def run_config(run_folder: Path) -> dict[str, Any]:
     Raises:
         UserError: Its record is damaged.
     """
-    import yaml
-
     file = run_folder / files.CONFIG
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config = files.read_yaml(file)
         config["task"]["name"]
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"RUN must hold the configuration it ran with, but {file} cannot be read: "
             f"{one_line(error)}."
@@ -115,6 +115,40 @@ def compose_settings(settings: list[str]) -> Config:
     if problems := list(tracking_problems(config)):
         raise UserError(problems)
     return config
+
+
+def recorded_store(
+    config: dict[str, Any], settings: list[str], *, again: str, where: str
+) -> dict[str, Any]:
+    """Returns where to record what a record started: as asked for, else as recorded.
+
+    Args:
+        config: The recorded configuration, plain.
+        settings: ``output_dir=…`` and ``tracking.…=…`` as typed.
+        again: The verb and its RUN, for a message.
+        where: What has the record, likewise.
+
+    Raises:
+        UserError: A setting is wrong, or the record lacks a password.
+    """
+    asked = compose_settings(settings)
+    found: dict[str, Any] = {}
+    if any(word.startswith("output_dir=") for word in settings):
+        found["output_dir"] = str(Path(asked.output_dir).absolute())
+    if any(word.startswith("tracking") for word in settings):
+        found["tracking"] = asked.tracking.model_dump()
+    elif "***" in str((config.get("tracking") or {}).get("uri")):
+        raise UserError(
+            f"`tracking.uri` must be given again, for the record of {where} does not hold its "
+            f"password: electralab {again} tracking=server tracking.uri=…"
+        )
+    return found
+
+
+def return_to(identity: dict[str, Any]) -> None:
+    """Goes where a run was started, for the relative paths in its configuration."""
+    with suppress(OSError, LookupError, TypeError, ValueError):  # elsewhere now, or an old record
+        os.chdir(identity["working_dir"])
 
 
 def locate(settings: list[str]) -> tuple[Store, Path]:

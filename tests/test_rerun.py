@@ -1,0 +1,211 @@
+"""`electralab rerun`: the same numbers and weights, and what is said where they cannot be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from electralab import cli
+from electralab.rerunning.recorded import read
+from electralab.rerunning.verdict import first_difference
+from electralab.tracking import provenance
+from tests.conftest import TINY, write_corpus
+
+RUN = ["data=text", "data.path=corpus.txt", *TINY, "model.dropout=0.1", "seed=3"]
+PAIRS = [
+    *("task=classification", "data=csv", "data.path=pairs.csv", "model=electra_tiny"),
+    *("data.columns.text_pair=other", "data.split.test=0.2", "trainer.num_train_epochs=1"),
+    *(word for word in TINY if not word.startswith(("task.", "trainer.max_steps"))),
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with two finished runs, which tests may read and run again."""
+    root = tmp_path_factory.mktemp("rerun")
+    write_corpus(root / "corpus.txt", documents=80)
+    rows = [f"the path of file {n},a name of list {n % 7},{'ab'[n % 2]}" for n in range(60)]
+    (root / "pairs.csv").write_text("\n".join(["text,other,label", *rows]) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assert cli.main(RUN) == 0 and cli.main(PAIRS) == 0
+    return root
+
+
+@pytest.fixture
+def inside(place, monkeypatch):
+    monkeypatch.chdir(place)
+    return place
+
+
+def runs(name: str = "rtd") -> list[Path]:
+    return sorted(Path("outputs", name).iterdir(), key=lambda folder: folder.stat().st_mtime)
+
+
+def first(name: str = "rtd") -> Path:
+    return min(Path("outputs", name).iterdir(), key=lambda folder: folder.name)
+
+
+def identity(folder: Path) -> str:
+    return json.loads((folder / "run.json").read_text())["run_id"]
+
+
+@pytest.mark.parametrize("name", ["rtd", "classification"])
+def test_a_rerun_is_identical_to_the_bit(inside, capsys, name):
+    folder = first(name)
+    assert cli.main(["rerun", str(folder)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "identical\n" and "differs" not in shown.err
+    again = runs(name)[-1]
+    assert again != folder
+    assert (
+        read(again, run_id="").summary["weights_sha256"]
+        == (read(folder, run_id="").summary["weights_sha256"])
+    )
+    (weights, others) = (
+        (run / "model" / "model.safetensors").read_bytes() for run in (folder, again)
+    )
+    assert weights == others
+    assert tags(identity(again))["rerun_of"] == identity(folder)
+    assert tags(identity(again))["rerun_result"] == "identical"
+
+
+def tags(run_id: str) -> dict[str, str]:
+    from electralab.config import TrackingConfig
+    from electralab.tracking.store import open_store
+
+    store = open_store(TrackingConfig(mode="local", uri=None), output_dir="outputs")
+    return store.client().get_run(run_id).data.tags
+
+
+def test_a_run_whose_folder_is_gone_is_taken_from_the_store(inside, capsys, tmp_path):
+    folder = first()
+    shutil.move(folder, tmp_path / "away")
+    try:
+        assert cli.main(["rerun", identity(tmp_path / "away")[:12]]) == 0
+        assert capsys.readouterr().out == "identical\n"
+    finally:
+        shutil.move(tmp_path / "away", folder)
+
+
+def test_another_seed_is_a_new_run_that_names_the_old_one(inside, capsys):
+    assert cli.main(["rerun", str(first()), "seed=4"]) == 0
+    shown = capsys.readouterr()
+    again = runs()[-1]
+    assert shown.out == "" and f"electralab compare {identity(first())}" in shown.err
+    assert yaml.safe_load((again / "config.yaml").read_text())["seed"] == 4
+    assert tags(identity(again))["rerun_of"] == identity(first())
+    found = first_difference(read(first(), run_id=""), read(again, run_id=""))
+    assert found.startswith("at step 2 in loss: ")
+
+
+@pytest.fixture
+def stopped(monkeypatch):
+    """Nothing is trained: what is said before is what counts."""
+    import electralab.run
+
+    def execute(*args, **kwargs):
+        raise RuntimeError("begun")
+
+    monkeypatch.setattr(electralab.run, "execute", execute)
+
+
+@pytest.mark.usefixtures("stopped")
+def test_other_code_packages_and_hardware_are_said_first(inside, capsys, monkeypatch):
+    now = provenance.provenance()
+    packages = now["packages"] | {"numpy": "0.1"}
+    monkeypatch.setattr(
+        provenance, "provenance", lambda: now | {"packages": packages, "cpu": "Z80"}
+    )
+    monkeypatch.setattr(provenance, "code", lambda: "another")
+    assert cli.main(["rerun", str(first())]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("differs: code: the source of electralab")
+    assert lines[1] == f"differs: package numpy: 0.1 now, {now['packages']['numpy']} then"
+    assert lines[2] == f"differs: hardware: the processor is Z80 now, {now['cpu']} then"
+    assert "begun" in lines[3] and len(lines) == 4
+
+
+@pytest.mark.usefixtures("stopped")
+def test_one_changed_byte_of_the_data_is_refused_with_the_name_of_the_file(inside, capsys):
+    corpus = Path("corpus.txt")
+    before = corpus.read_text()
+    try:
+        corpus.write_text("X" + before[1:])
+        assert cli.main(["rerun", str(first())]) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        size = f"{len(before):,}"
+        assert f"but corpus.txt has other content ({size} bytes now, {size} then); bring" in line
+        assert cli.main(["rerun", str(first()), "name=more"]) == 1  # a new run may read it
+        assert capsys.readouterr().err.startswith("differs: data: corpus.txt has other content")
+        corpus.unlink()
+        assert cli.main(["rerun", str(first())]) == 2
+        assert "corpus.txt" in capsys.readouterr().err
+    finally:
+        corpus.write_text(before)
+
+
+@pytest.mark.usefixtures("stopped")
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["data=csv"], "`data` chooses files"),
+        (["sead=1"], "`sead` must be a key of the run"),
+        (["seed=1,2"], "must set one value"),
+        (["+seed=1"], "must set one value"),
+        (["seed=-1"], "`seed` must be from 0 to 4294967295"),
+        (["task.mask_prob=2"], "`task.mask_prob` must be"),
+        (["trainer._target_=os.system"], "`trainer._target_`"),
+    ],
+)
+def test_a_wrong_override_is_one_line(inside, capsys, words, part):
+    assert cli.main(["rerun", str(first()), *words]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert part in line
+
+
+BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
+
+
+@pytest.mark.usefixtures("stopped")
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("task: [", "must have a readable config.yaml"),
+        ("just text", "it holds no keys"),
+        ("!!python/object/apply:os.system ['touch hit']", "must have a readable config.yaml"),
+        (BOMB, "it has an alias"),
+        (f"a: {'[' * 5000}", "must have a readable config.yaml"),
+        (f"a: {'x' * 1_000_001}", "larger than 1,000,000 bytes"),
+        ("task: {name: rtd, _target_: os.system}", "`task._target_`"),
+    ],
+)
+def test_a_record_cannot_run_code_or_fill_the_memory(inside, capsys, tmp_path, content, part):
+    folder = tmp_path / "record"
+    shutil.copytree(first(), folder)
+    (folder / "config.yaml").write_text(content)
+    assert cli.main(["rerun", str(folder)]) == 2
+    assert part in capsys.readouterr().err
+    assert not Path("hit").exists()
+
+
+def test_the_first_difference_is_named(place):
+    folder = min((place / "outputs" / "rtd").iterdir(), key=lambda one: one.name)
+    before = read(folder, run_id="")
+    [*history] = json.loads(json.dumps(before.history))
+    changed = read(folder, run_id="")
+    changed.history[:] = history
+    step = next(logs for logs in changed.history if "eval_mlm_loss" in logs)
+    step["eval_mlm_loss"] += 1e-15
+    step["eval_runtime"] = 1e9  # a clock reading
+    found = first_difference(before, changed)
+    assert found.startswith(f"at step {step['step']} in eval_mlm_loss: ")
+    changed.history[:] = before.history[:-1]
+    assert "was logged once alone" in first_difference(before, changed)
+    changed.history[:] = before.history
+    changed.summary["weights_sha256"] = "0"
+    assert "final weights" in first_difference(before, changed)
