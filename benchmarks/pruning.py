@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -28,17 +29,17 @@ from electralab.training.pruning import StopPoorRun, open_storage
 
 GRID = ["task.disc_weight=10,25,50", "task.mask_prob=0.15,0.25", "seed=0,1,2"]
 STEPS = ["trainer.max_steps=600", "trainer.eval_steps=60", "trainer.save_steps=600"]
+MEDIAN = {"name": "median", "n_startup_trials": 5, "n_warmup_steps": "auto", "interval_steps": 1}
+HALVING = {"name": "halving", "min_resource": "auto", "reduction_factor": 4}
 PRUNERS: dict[str, dict[str, Any]] = {
-    f"median, {trials} trials first": {
-        "name": "median", "n_startup_trials": trials, "n_warmup_steps": 0, "interval_steps": 1
-    }
-    for trials in (2, 3, 5)
-} | {
-    f"halving by {factor}": {
-        "name": "halving", "min_resource": "auto", "reduction_factor": factor
-    }
-    for factor in (2, 3, 4)
-}  # fmt: skip
+    "median": MEDIAN,
+    "median, 3 trials first": MEDIAN | {"n_startup_trials": 3},
+    "median from the first step": MEDIAN | {"n_warmup_steps": 0},
+    "halving": HALVING,
+    "halving by 3": HALVING | {"reduction_factor": 3},
+    "halving by 2": HALVING | {"reduction_factor": 2},
+    "halving from the first step": HALVING | {"min_resource": 1},
+}
 
 
 class Job:
@@ -93,29 +94,48 @@ def show(
     )
 
 
-def replay(sweep: Path) -> None:
-    """Prints what each pruner would have stopped."""
+def replay(sweep: Path, *, orders: int) -> None:
+    """Prints what each pruner would have stopped, had the jobs come in other orders."""
     jobs, objective = read(sweep)
     show("none", sum(job.steps for job in jobs), jobs, jobs, objective)
+    every = sum(job.steps for job in jobs)
+    sign = 1 if objective["direction"] == "max" else -1
+    top = max(sign * job.value for job in jobs)
     for name, pruner in PRUNERS.items():
-        steps, kept = 0, []
-        with tempfile.TemporaryDirectory() as folder:
-            url = f"sqlite:///{folder}/optuna.db"
-            study = optuna.create_study(
-                study_name="replay",
-                storage=open_storage(url),
-                direction={"max": "maximize", "min": "minimize"}[objective["direction"]],
-            )
-            for job in jobs:
-                trial = study.ask()
-                step = _stopped(job, trial.number, url, objective["metric"], pruner)
-                steps += step or job.steps
-                if step is None:
-                    kept.append(job)
-                    study.tell(trial, job.value)
-                else:
-                    study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        show(name, steps, kept, jobs, objective)
+        saved, found = [], []
+        for order in range(orders):
+            steps, kept = _search(random.Random(order).sample(jobs, len(jobs)), objective, pruner)
+            saved.append(1 - steps / every)
+            found.append(max(sign * job.value for job in kept))
+        print(
+            f"{name}: saved {fmean(saved):.0%} of the steps (least {min(saved):.0%}); the best run "
+            f"found in {sum(one == top for one in found)} of {orders} orders, on average "
+            f"{sign * fmean(found):.4f}"
+        )
+
+
+def _search(
+    jobs: list[Job], objective: dict[str, str], pruner: dict[str, Any]
+) -> tuple[int, list[Job]]:
+    """Returns the steps that a search takes with a pruner, and the jobs that reach their end."""
+    steps, kept = 0, []
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/optuna.db"
+        study = optuna.create_study(
+            study_name="replay",
+            storage=open_storage(url),
+            direction={"max": "maximize", "min": "minimize"}[objective["direction"]],
+        )
+        for job in jobs:
+            trial = study.ask()
+            step = _stopped(job, trial.number, url, objective["metric"], pruner)
+            steps += step or job.steps
+            if step is None:
+                kept.append(job)
+                study.tell(trial, job.value)
+            else:
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    return steps, kept
 
 
 def _stopped(job: Job, trial: int, url: str, metric: str, pruner: dict[str, Any]) -> int | None:
@@ -144,10 +164,11 @@ def run(words: list[str], pruner: str) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pruner", default="median hydra.sweeper.pruner.n_startup_trials=3")
+    parser.add_argument("--orders", type=int, default=10, help="of the jobs of a finished sweep")
     parser.add_argument("words", nargs="*", help="a sweep's folder, or overrides of the grid")
     flags = parser.parse_args()
     if flags.words and Path(flags.words[0]).is_dir():
-        replay(Path(flags.words[0]))
+        replay(Path(flags.words[0]), orders=flags.orders)
         return
     words = [*GRID, *STEPS, *flags.words]
     every, objective = read(run(words, "none"))

@@ -13,7 +13,7 @@ from transformers import TrainerControl
 
 from electralab import cli
 from electralab.running.part import Pruning
-from electralab.training.pruning import StopPoorRun, open_storage
+from electralab.training.pruning import StopPoorRun, make_pruner, open_storage
 from tests.conftest import TINY, write_corpus
 from tests.sweeping.conftest import folder, record, sweep
 
@@ -72,6 +72,14 @@ def test_a_run_below_the_median_is_stopped(here):
     assert evaluated(judge, 2, 0.65)
     assert judge.reason == ("stopped at step 2: eval_probe_auc 0.65, the median of 3 others is 0.7")
     assert search.reported == {1: 0.5, 2: 0.65}
+
+
+def test_nothing_is_stopped_in_the_first_fifth_unless_asked(here):
+    search = Search([[0.5, 0.6, 0.7, 0.8], [0.5, 0.7, 0.8, 0.9]])
+    judge = search.judge(MEDIAN | {"n_warmup_steps": "auto"})
+    assert not any(evaluated(judge, step, 0.1, of=20) for step in (1, 2, 3))
+    assert evaluated(judge, 4, 0.1, of=20)
+    assert make_pruner(HALVING | {"min_resource": "auto"}, steps=100)._min_resource == 20
 
 
 def test_a_run_above_the_median_goes_on(here):

@@ -39,7 +39,7 @@ class Pruner(Section):
 
     name: Literal["none", "median", "halving"]
     n_startup_trials: Steps = 5
-    n_warmup_steps: Steps = 0
+    n_warmup_steps: Literal["auto"] | Steps = "auto"
     interval_steps: Count = 1
     min_resource: Literal["auto"] | Count = "auto"
     reduction_factor: Annotated[int, Field(ge=2)] = 4

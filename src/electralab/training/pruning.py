@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 WAIT = 60  # seconds for another process that writes into an SQLite file
+AUTO, GRACE = "auto", 5  # auto: the first fifth of a training says nothing of its end
 
 
 class StopPoorRun(TrainerCallback):
@@ -46,6 +47,7 @@ class StopPoorRun(TrainerCallback):
         self.reason: str | None = None
         self._pruning = pruning
         self._training = False
+        self._steps = 0  # of the whole training
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """What is evaluated before and after the training is no trial's business."""
@@ -62,6 +64,7 @@ class StopPoorRun(TrainerCallback):
         value = (metrics or {}).get(self._pruning.metric)
         if not self._training or value is None or not state.is_world_process_zero:
             return
+        self._steps = state.max_steps
         try:
             self.reason = self._judge(state.global_step, value)
         except (StorageInternalError, UserError) as error:
@@ -98,7 +101,7 @@ class StopPoorRun(TrainerCallback):
         return optuna.load_study(
             study_name=self._pruning.study,
             storage=self._storage,
-            pruner=make_pruner(self._pruning.pruner),
+            pruner=make_pruner(self._pruning.pruner, steps=self._steps),
         )
 
 
@@ -122,17 +125,19 @@ def open_storage(url: str) -> BaseStorage:
         ) from None
 
 
-def make_pruner(settings: Any) -> BasePruner:
+def make_pruner(settings: Any, *, steps: int) -> BasePruner:
     """Returns Optuna's pruner.
 
     Args:
         settings: The keys of `hydra.sweeper.pruner`.
+        steps: Optimiser steps of the training that it judges.
     """
     kind, names = {
         "median": (MedianPruner, ("n_startup_trials", "n_warmup_steps", "interval_steps")),
         "halving": (SuccessiveHalvingPruner, ("min_resource", "reduction_factor")),
     }[settings["name"]]
-    return kind(**{name: settings[name] for name in names})
+    grace = max(1, steps // GRACE)
+    return kind(**{name: grace if settings[name] == AUTO else settings[name] for name in names})
 
 
 def _trial(study: Study, number: int) -> FrozenTrial:
