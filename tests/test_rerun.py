@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from electralab import cli
@@ -138,7 +139,7 @@ def test_one_changed_byte_of_the_data_is_refused_with_the_name_of_the_file(insid
         corpus.write_text("X" + before[1:])
         assert cli.main(["rerun", str(first())]) == 2
         [line] = capsys.readouterr().err.splitlines()
-        size = f"{len(before):,}"
+        size = len(before)
         assert f"but corpus.txt has other content ({size} bytes now, {size} then); bring" in line
         assert cli.main(["rerun", str(first()), "name=more"]) == 1  # a new run may read it
         assert capsys.readouterr().err.startswith("differs: data: corpus.txt has other content")
@@ -147,6 +148,54 @@ def test_one_changed_byte_of_the_data_is_refused_with_the_name_of_the_file(insid
         assert "corpus.txt" in capsys.readouterr().err
     finally:
         corpus.write_text(before)
+
+
+def test_other_examples_of_the_same_files_are_refused_before_a_folder_exists(inside, capsys):
+    """As where another version of a library tokenises otherwise."""
+    run = Path("outputs", "copied", first().name)
+    shutil.copytree(first(), run)
+    try:
+        file = run / "run.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"data_fingerprint": "0"}))
+        before = runs()
+        assert cli.main(["rerun", str(run)]) == 2
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert last.startswith("RUN must be run again with the examples that it had")
+        assert runs() == before
+    finally:
+        shutil.rmtree(run.parent)
+
+
+def test_a_run_that_starts_from_a_run_needs_its_weights(inside, capsys):
+    words = ["task=mlm", "data=text", "data.path=corpus.txt", "model=auto", "model.dropout=0"]
+    words += [word for word in TINY if not word.startswith("model.")]
+    assert cli.main([*words, f"model.name_or_path={identity(first())}"]) == 0
+    weights = first() / "model" / "model.safetensors"
+    before = weights.read_bytes()
+    try:
+        weights.write_bytes(before[:-1] + bytes([before[-1] ^ 1]))
+        assert cli.main(["rerun", str(first("mlm"))]) == 2
+        *_, line = capsys.readouterr().err.splitlines()
+        assert "the model that it had, but what `model.name_or_path` names is another" in line
+    finally:
+        weights.write_bytes(before)
+    assert cli.main(["rerun", str(first("mlm"))]) == 0
+    assert capsys.readouterr().out == "identical\n"
+
+
+@pytest.mark.usefixtures("stopped")
+def test_the_threads_of_the_run_are_taken(inside, capsys, monkeypatch):
+    now = torch.get_num_threads()
+    record = read(first(), run_id="").provenance | {"threads": 5}
+    (first() / "provenance.json").write_text(json.dumps(record))
+    monkeypatch.setattr("electralab.verbs.rerun.cores", lambda: 3)
+    try:
+        assert cli.main(["rerun", str(first())]) == 1
+        assert torch.get_num_threads() == 5
+        assert "used 5 threads, which share the 3 cores" in capsys.readouterr().err
+    finally:
+        torch.set_num_threads(now)
+        (first() / "provenance.json").write_text(json.dumps(record | {"threads": now}))
 
 
 @pytest.mark.usefixtures("stopped")

@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from electralab import processes
@@ -76,12 +80,42 @@ def _dispatch(words: list[str]) -> int:
         raise UserError(f"`{first}` is no command{did_you_mean(first, VERBS)}")
     if words == ["--version"]:
         return _version()
-    flags = parse_flags(words)
-    if _displays(flags):
-        from electralab.command import display
+    with _stoppable():
+        flags = parse_flags(words)
+        if _displays(flags):
+            from electralab.command import display
 
-        return display.show(flags)
-    return _run(flags)
+            return display.show(flags)
+        return _run(flags)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Makes SIGTERM an exception, as Ctrl-C is, and says what neither a run nor a sweep has said.
+
+    Raises:
+        Interrupted: SIGTERM came.
+    """
+
+    def receive(number: int, _frame: Any) -> NoReturn:
+        raise Interrupted(128 + number)
+
+    # Only the main thread can set a handler; who has set another one means it.
+    is_ours = (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    )
+    if is_ours:
+        signal.signal(signal.SIGTERM, receive)
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt) as error:
+        if not getattr(error, "run_folder", None) and not getattr(error, "is_told", False):
+            print("stopped; nothing was saved", file=sys.stderr)
+        raise
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _version() -> int:

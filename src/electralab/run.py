@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ from electralab.running import folder as files
 from electralab.running.part import Link
 
 
-def execute(config: Config, overrides: list[str], *, link: Link | None = None) -> dict[str, Any]:
+def execute(
+    config: Config,
+    overrides: list[str],
+    *,
+    link: Link | None = None,
+    stages: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Runs one configuration: data, tokenizer, model, training, evaluation, summary.
 
     No store, folder or tracked run is made before the data is prepared and the model is built.
@@ -20,6 +27,7 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
         config: A configuration that passed its checks.
         overrides: What was typed, for the record.
         link: Says what the run is part of, when it begins; none: it stands alone.
+        stages: In a chain, the stage of each group, for the keys that are named to a person.
 
     Returns:
         The run's summary, as in its ``summary.json``; nothing where another process writes it.
@@ -53,17 +61,18 @@ def execute(config: Config, overrides: list[str], *, link: Link | None = None) -
         with together.main_first():
             data = task.prepare(tokenizer=tokenizer, cache_dir=output_dir / files.CACHE)
         check_data(origins.resumed, fingerprint=data.fingerprint)
-        report.show_data(config, data)
+        report.show_data(config, data, stages=stages)
 
         seed_everything(config.seed, deterministic=config.deterministic)
         names = {"name_or_path": origins.model, "generator": origins.generator}
         built = task.build_model(model=config.model, data=data, **names)
-        report.say(f"model  {task.describe(built.model)}")
+        report.say(f"model  {task.describe(built.model)}", report.device(arguments))
         store = open_store(config.tracking, output_dir=output_dir)
-        record = {"store": store, "origins": origins, "data": data, "run_log": log, "link": link}
-        with together.one_record(session.track(config, overrides, **record)) as (run, folder):
-            here = {"arguments": arguments, "run": run, "folder": folder, "signals": signals}
-            trainer = session.train(config, task=task, built=built, data=data, link=link, **here)
+        here: dict[str, Any] = {"data": data, "arguments": arguments, "link": link}
+        record = session.track(config, overrides, store=store, origins=origins, run_log=log, **here)
+        with together.one_record(record) as (run, folder):
+            here |= {"run": run, "folder": folder, "signals": signals}
+            trainer = session.train(config, task=task, built=built, **here)
             metrics = session.evaluate(trainer, data, signals=signals)
             session.keep_artifacts(task, trainer.model, data, run=run, folder=folder)
             results = {"metrics": metrics, "started": started, "alone": link is None}

@@ -135,7 +135,7 @@ def test_models_of_the_hub_pass(model):
             ["tracking=server", "tracking.uri=null"],
             "`tracking.uri` must be set with tracking=server, such as http://127.0.0.1:5000.",
         ),
-        (["trainer.bf16=yes"], "`trainer.bf16` must be true or false, but is 'yes' instead."),
+        (["trainer.bf16=yes"], "`trainer.bf16` must be true, false or auto, but is 'yes' instead."),
         (
             ["data=csv", "data.path=nowhere.csv"],
             "`data.path` must be a file that exists, but nowhere.csv does not.",

@@ -67,7 +67,7 @@ def test_checking_imports_nothing_heavy():
         ({"learning_rate": -1}, "`trainer.learning_rate` must be at least 0, but is -1 instead."),
         ({"max_steps": 0}, "`trainer.max_steps` must be at least 1, or -1 for whole epochs, but is 0 instead."),
         ({"max_steps": 1.5}, "`trainer.max_steps` must be a whole number, but is 1.5 instead."),
-        ({"bf16": 1}, "`trainer.bf16` must be true or false, but is 1 instead."),
+        ({"bf16": 1}, "`trainer.bf16` must be true, false or auto, but is 1 instead."),
         (
             {"logging_steps": 2.5},
             "`trainer.logging_steps` must be above 0, and whole where above 1, but is 2.5 instead.",

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from electralab.command import guard
-from electralab.command.compose import Composer, Composition, as_typed, opened, search_path
+from electralab.command.compose import Composer, Composition, search_path
+from electralab.command.words import as_typed, opened
 from electralab.errors import UserError
 
 
@@ -42,6 +43,14 @@ def test_a_plain_command_is_one_point():
     assert (point.container["seed"], point.container["model"]["hidden_size"]) == (3, 768)
     assert point.container["name"] == "rtd"  # resolved
     assert "hydra" not in point.container
+
+
+@pytest.mark.parametrize("name", ["2026", "1.5", "1e3", "nan", "-inf", "true", "mine"])
+def test_a_name_is_a_text_whatever_it_looks_like(name):
+    composed = compose(f"name={name}", "seed=1,2", multirun=True)
+    assert composed.problems == []
+    for point in composed.points:
+        assert point.container["name"] == name and f"name={name}" in point.overrides
 
 
 def test_a_sweep_has_a_point_for_each_combination():

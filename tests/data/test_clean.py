@@ -22,10 +22,10 @@ RULES = {
 }
 
 
-def run(table, limit=None, stray=None, held_out=None, **rules):
+def run(table, limit=None, stray=None, held_out=None, unlabelled=False, **rules):
     rules = Clean(**(RULES | rules))
-    documents = Dataset.from_dict(table)
-    return clean(documents, rules=rules, limit=limit, stray=stray, held_out=held_out)
+    how = {"limit": limit, "stray": stray, "held_out": held_out, "unlabelled": unlabelled}
+    return clean(Dataset.from_dict(table), rules=rules, **how)
 
 
 def found(*args, **kwargs):
@@ -71,12 +71,13 @@ def test_a_pair_with_a_bad_side_goes_whole():
     assert found(table, max_characters=3) == ([0], {"null": 1, "empty": 1, "too_long": 1})
 
 
-def test_labels_that_are_null_go_always_and_stray_ones_if_asked():
+def test_labels_that_are_null_go_unless_they_mean_something_and_stray_ones_if_asked():
     table = {"text": ["a", "b", "c", "d"], "label": ['"yes"', None, '"maybe"', '"no"']}
     stray = {'"maybe"'}.__contains__
     assert found(table, stray=stray) == ([0, 2, 3], {"without_label": 1})
     expected = ([0, 3], {"without_label": 1, "stray_label": 1})
     assert found(table, stray=stray, drop_stray_labels=True) == expected
+    assert found(table, stray=stray, unlabelled=True) == ([0, 1, 2, 3], {})
 
 
 def test_each_goes_for_one_reason_the_first_that_is_true():

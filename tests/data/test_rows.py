@@ -68,6 +68,7 @@ class Letters:
     """Rows of a number a letter, cut off at four."""
 
     settings = {"task": "letters"}  # noqa: RUF012
+    null_is_none = False
 
     def learn(self, documents):
         return {"labels": sorted(documents.tables["train"].unique("label"))}

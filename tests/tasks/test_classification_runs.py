@@ -195,6 +195,7 @@ def test_scores_and_several_labels(here, problem, capsys):
         (text, len(text) / 10 if problem == "regression" else f"{name}|{'long' * (len(text) > 60)}")
         for text, name in examples(60)
     ]
+    rows += [(f"nothing of it {number}", "") for number in range(9)]
     path = write_csv(here / "data.csv", rows)
     keys = [f"task.problem={problem}", "task.label_separator='|'"]
     best = "eval_pearson" if problem == "regression" else "eval_f1_macro"
@@ -202,6 +203,8 @@ def test_scores_and_several_labels(here, problem, capsys):
     assert main(words(path, *keys, *chosen, "trainer.greater_is_better=true", OFF)) == 0
     [run] = runs(here)
     assert measured(run) == set(METRICS[problem])
+    dropped = {} if problem == "multi_label" else {"without_label": 9}
+    assert read(run, "data.json")["dropped"] == dropped | {"without_tokens": 0}
     model = AutoModelForSequenceClassification.from_pretrained(run / "model")
     assert model.config.num_labels == (1 if problem == "regression" else 4)
     assert not list(run.glob("confusion*"))

@@ -129,6 +129,42 @@ def test_several_labels_from_lists_and_texts():
     assert made.classes('["b", "a"]', facts) == ["b", "a"]
 
 
+def test_an_empty_cell_of_several_labels_is_an_example_without_any():
+    """Csv has nothing else to say it by; the other formats have empty lists, and nulls."""
+    made = encoder(problem="multi_label")
+    assert made.null_is_none and made.settings["null"] == []
+    found = documents({"train": ["a,b", None, "b"]})
+    facts = made.learn(found)
+    made.check("train", found.tables["train"], facts)
+    rows = made.encode(found.tables["train"][:], tokenizer=tokenizer(), facts=facts)
+    assert [row.tolist() for row in rows["labels"]] == [[0, 1], [], [1]]
+    assert made.classes(None, facts) == []
+    table = data_config(source="json")
+    for other in (
+        encoder(),
+        encoder(problem="regression"),
+        LabelEncoder(config=config(problem="multi_label"), data=table),
+    ):
+        assert not other.null_is_none and "null" not in other.settings
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        ({"average": "binary"}, "`task.average` must be macro or null where there are not two"),
+        (
+            {"class_weights": [1.0, 2.0]},
+            "`task.class_weights` must have a weight for each of the 3",
+        ),
+    ],
+)
+def test_keys_that_the_classes_do_not_fit_are_refused_before_rows_are_made(keys, line):
+    with pytest.raises(UserError) as error:
+        encoder(**keys).learn(documents({"train": ["a", "b", "c"]}))
+    assert [problem.startswith(line) for problem in error.value.problems] == [True]
+    assert encoder(**keys).learn(documents({"train": ["a", "b"]}))
+
+
 def test_scores_come_as_numbers_or_their_texts():
     made = encoder(problem="regression")
     found = documents({"train": ["1.5", 2, "3e0", None]})

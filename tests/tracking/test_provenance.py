@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 
 from electralab.tracking import provenance as module
 from electralab.tracking.provenance import git_state, provenance, record
+from electralab.tracking.redaction import mask_text
 from electralab.tracking.run import tracked_run
 from tests.tracking.test_run import artifact
 
@@ -39,17 +41,50 @@ def test_a_clean_checkout(checkout, monkeypatch):
     monkeypatch.chdir(checkout / "deeper")
     found = provenance()["project"]
     commit = git(checkout, "rev-parse", "HEAD")
-    assert found == {"commit": commit, "branch": "trunk", "dirty": False, "diff": ""}
+    clean = {"dirty": False, "diff": "", "untracked": {}}
+    assert found == {"commit": commit, "branch": "trunk", **clean}
 
 
 def test_changes_are_a_patch_without_secrets(checkout):
     commit = git(checkout, "rev-parse", "HEAD")
-    (checkout / "train.py").write_text("rate = 2\nuri = 'http://me:s3cret@host'\n")
+    (checkout / "train.py").write_text(
+        "rate = 2\nuri = 'http://me:s3cret@host'\npassword = 's3cret'\n"
+    )
     (checkout / ".env").write_text("PASSWORD=new\n")
     found = git_state(checkout)
     assert found["dirty"] and found["commit"] == commit
     assert "-rate = 1\n+rate = 2\n" in found["diff"]
     assert "PASSWORD" not in found["diff"] and "s3cret" not in found["diff"]
+    assert "+password = ***" in found["diff"]
+
+
+def test_untracked_sources_are_hashed_and_private_files_are_not(checkout):
+    (checkout / "deep").mkdir()
+    (checkout / "deep" / "new.py").write_text("rate = 4\n")
+    (checkout / "my_secrets.py").write_text("rate = 5\n")
+    (checkout / "corpus.txt").write_text("not a source\n")
+    found = git_state(checkout)["untracked"]
+    assert found == {"deep/new.py": hashlib.sha256(b"rate = 4\n").hexdigest()}
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("db_password = 'plugh'", "db_password = ***"),
+        ('password: str = "plugh"', "password: str = ***"),
+        ('{"api_key": "plugh", "rate": 2}', '{"api_key": ***, "rate": 2}'),
+        ("export AWS_SECRET_ACCESS_KEY=plugh", "export AWS_SECRET_ACCESS_KEY=***"),
+        ("token: plughplughplughplugh", "token: ***"),
+        ("secret: plugh  # of ours", "secret: ***  # of ours"),
+        ("pad_token = '[PAD]'; token = rows[0]", "pad_token = '[PAD]'; token = rows[0]"),
+        ("def log_in(password: str) -> None:", "def log_in(password: str) -> None:"),
+        ("password = getpass()", "password = getpass()"),
+        ("max_new_tokens: 64", "max_new_tokens: 64"),
+    ],
+)
+def test_values_of_secret_names_are_hidden_and_settings_are_not(line, kept):
+    assert mask_text(line) == kept
+    assert mask_text(kept) == kept
 
 
 def test_nothing_that_a_repository_configures_is_run(checkout, tmp_path):
@@ -78,11 +113,13 @@ def test_a_repository_without_a_commit(tmp_path):
 
 
 def test_versions_machine_and_command(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["/usr/bin/electralab", "tracking.uri=http://a:b@h", "seed=1"])
+    words = ["tracking.uri=http://a:b@h", "trainer.hub_token=abc", "seed=1"]
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/electralab", *words])
     found = provenance()
     assert {"electralab", "torch", "transformers", "mlflow"} <= set(found["packages"])
     assert found["python"].count(".") == 2 and found["cpus"] >= 1 and found["cpu"]
-    assert found["command"] == ["electralab", "tracking.uri=http://***@h", "seed=1"]
+    hidden = ["tracking.uri=http://***@h", "trainer.hub_token=***", "seed=1"]
+    assert found["command"] == ["electralab", *hidden]
     json.dumps(found)
 
 

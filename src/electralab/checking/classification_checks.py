@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from electralab.checking.rules import Rule, ask
@@ -34,6 +34,27 @@ def classification_problems(
         (("task.freeze_encoder", "task.layer_decay"), _rates(task)),
     ]
     yield from ask(rules, refused=refused)
+
+
+def unfit(task: ClassificationConfig, classes: Sequence[str]) -> Iterator[str]:
+    """Yields a line for every key that the classes do not fit, once the data has told them.
+
+    Args:
+        task: The keys of `task`; its problem is no regression.
+        classes: Their names.
+    """
+    number = len(classes)
+    if task.average == "binary" and number != 2:
+        yield (
+            "`task.average` must be macro or null where there are not two classes, but is binary "
+            f"instead, and there are {number}."
+        )
+    weights = task.class_weights
+    if weights not in (None, "balanced") and len(weights) != number:
+        yield (
+            f"`task.class_weights` must have a weight for each of the {number} classes, but has "
+            f"{len(weights)} instead."
+        )
 
 
 def _labels(task: ClassificationConfig) -> Iterator[str]:

@@ -11,6 +11,7 @@ from electralab.checking import trainer_names
 from electralab.checking.nearest import did_you_mean
 from electralab.checking.schema_errors import show
 from electralab.errors import UserError
+from electralab.machine import computes_bf16
 
 if TYPE_CHECKING:
     from transformers import Seq2SeqTrainingArguments
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATIENCE = "early_stopping_patience"
+AUTO = "auto"  # of `bf16`: where the hardware has it
 
 _ORDER = "leave it out; the order of examples is a function of `seed` and the epoch"
 
@@ -158,6 +160,8 @@ def build(
         names["eval_strategy"] = "no"
     # The default of transformers is to ask for a GPU as soon as bf16 is set.
     names.setdefault("use_cpu", not torch.accelerator.is_available())
+    if names.get("bf16") == AUTO:
+        names["bf16"] = computes_bf16(use_cpu=names["use_cpu"])
     if names.get("fp16") and names["use_cpu"]:
         raise UserError("`trainer.fp16` must be false without a GPU; use trainer.bf16=true.")
     if trainer.get(PATIENCE) is not None and names.get("metric_for_best_model") is None:
@@ -181,6 +185,11 @@ def build(
         ) from error
     _use_one_gpu(arguments)
     return arguments
+
+
+def precision(arguments: Seq2SeqTrainingArguments) -> str:
+    """Returns what most of the training is computed in: bf16, fp16 or float32."""
+    return "bf16" if arguments.bf16 else "fp16" if arguments.fp16 else "float32"
 
 
 def _use_one_gpu(arguments: Seq2SeqTrainingArguments) -> None:
@@ -213,6 +222,9 @@ def _problem(name: str, value: Any) -> str | None:
     if name not in known:
         return f"is no argument of the Trainer{did_you_mean(name, known)}"
     annotation = known[name]
+    if name == "bf16":
+        is_known = isinstance(value, bool) or value == AUTO
+        return None if is_known else f"must be true, false or auto, but is {show(value)} instead."
     parts = [part.split("[")[0].strip() for part in annotation.split("|")]
     if options := trainer_names.choices(annotation):
         if value not in options:

@@ -28,6 +28,7 @@ from electralab.checking.search_checks import is_search
 from electralab.command import guard, hydra_messages, stages
 from electralab.command.resolve import resolved
 from electralab.command.space import Dimension, corners, dimensions, grid, overrides_of
+from electralab.command.words import as_typed, opened
 from electralab.config import is_chain
 from electralab.errors import UserError
 
@@ -72,34 +73,6 @@ class Composition:
     common: dict[str, Any] = field(default_factory=dict)
     sweeper: dict[str, Any] = field(default_factory=dict)
     space: list[Dimension] = field(default_factory=list)
-
-
-def opened(overrides: list[str]) -> list[str]:
-    """Says in Hydra's words what our shorter ones mean.
-
-    Names of `trainer` that are not in the YAML need no `+` before them, a recipe reaches all
-    groups without a `# @package _global_`, so that its first line can be its command, and the
-    stages of a chain choose their options as a run does.
-    """
-    return [
-        f"++{word}"
-        if word.startswith(stages.OPEN_NODES)
-        else word.replace("experiment=", "experiment@_global_=", 1)
-        if word.lstrip("+~").startswith("experiment=")
-        else stages.opened(word)
-        for word in overrides
-    ]
-
-
-def as_typed(overrides: list[str]) -> list[str]:
-    """Undoes `opened`, for records and messages."""
-    nodes = tuple(f"++{node}" for node in stages.OPEN_NODES)
-    return [
-        word.removeprefix("++")
-        if word.startswith(nodes)
-        else stages.as_typed(word.replace("experiment@_global_", "experiment", 1))
-        for word in overrides
-    ]
 
 
 def search_path(
@@ -187,8 +160,9 @@ class Composer:
         swept = {key for key, item in arguments.items() if item.is_sweep_override()}
         self._fixed, self._swept, self._plugins = fixed, swept, _plugins(first)
         combinations, space = self._combinations(sweeper, [*arguments.values()])
-        told = tqdm(combinations, "composing", unit=" points", disable=None, delay=2, leave=False)
-        points = [self._point(combination, swept) for combination in told]
+        told = {"unit": " points", "disable": None, "delay": 2, "leave": False}
+        with tqdm(combinations, "composing", **told) as bar:
+            points = [self._point(combination, swept) for combination in bar]
         problems = list(self._problems)
         # What is wrong without a swept key is right with it, or has been said of the points.
         common = self._point([item for item in fixed if item.get_key_element() not in swept])

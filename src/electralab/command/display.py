@@ -25,6 +25,7 @@ def show(flags: argparse.Namespace) -> int:
     from hydra._internal.utils import _run_hydra, get_args_parser
 
     from electralab.command import compose
+    from electralab.command.words import opened
 
     shown = [bool(flags.help or flags.hydra_help), bool(flags.cfg), flags.info is not None]
     if sum([*shown, flags.shell_completion, flags.multirun, flags.run]) > 1:
@@ -32,7 +33,7 @@ def show(flags: argparse.Namespace) -> int:
     own = flags.config_path or flags.config_dir or flags.config_name
     if flags.shell_completion:
         _complete_verbs()
-        _open_words(compose.opened)
+        _open_words(opened)
     elif flags.overrides or own:
         path = compose.search_path(config_path=flags.config_path, config_dir=flags.config_dir)
         composer = compose.Composer(path=path, config_name=flags.config_name)
@@ -44,7 +45,7 @@ def show(flags: argparse.Namespace) -> int:
             problems += [line for key, line in found if flags.resolve or "=" in key]
         if problems:
             raise UserError(problems)
-        flags.overrides = compose.opened(flags.overrides)
+        flags.overrides = opened(flags.overrides)
 
     def task(_: Any) -> None:
         """Hydra asks where this is defined; it is never called."""

@@ -24,7 +24,7 @@ _TARGETS = {
 _OWN_PLUGINS = "hydra_plugins.electralab_"
 # Keys of launchers that hold shell commands or programs; who types one means it.
 _SHELL = ("setup", "teardown", "python", "srun_args", "additional_parameters")
-# Which would move nothing: a run's folder has its signature in its name, by which it is found again.
+# They would move nothing: the name of a run folder has its signature, by which it is found.
 _FOLDERS = {
     "hydra.run.dir": "a run lies in <output_dir>/<name>/<time>-<signature>",
     "hydra.sweep.dir": "a sweep lies in <output_dir>/<name>/sweep-<id>",

@@ -22,7 +22,7 @@ def run(composed: Any) -> int:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from electralab.command.compose import as_typed
+    from electralab.command.words import as_typed
 
     try:
         from electralab.config import Chain, validate
@@ -74,7 +74,8 @@ def launch(overrides: list[str], *, path: Any, config_name: str | None) -> int:
     from hydra._internal.hydra import Hydra
     from hydra.core.global_hydra import GlobalHydra
 
-    from electralab.command.compose import CONFIG_NAME, opened
+    from electralab.command.compose import CONFIG_NAME
+    from electralab.command.words import opened
 
     GlobalHydra.instance().clear()
     hydra = Hydra.create_main_hydra2("electralab", path)

@@ -8,7 +8,7 @@ from typing import Any
 
 from electralab.comparing import curves, effects
 from electralab.comparing.points import Point, points, signed
-from electralab.comparing.results import Comparison, Objective
+from electralab.comparing.results import SEED, Comparison, Objective
 from electralab.drawing import fonts, png
 
 _OBJECTIVES = 3  # that get a picture of their own
@@ -39,7 +39,8 @@ def draw(comparison: Comparison) -> list[Picture]:
     import matplotlib
 
     found = points(comparison)
-    keys = [key for key in comparison.points_by if len({_shown(p, key) for p in found}) > 1]
+    settings = [key for key in comparison.points_by if key != SEED]
+    keys = [key for key in settings if len({_shown(p, key) for p in found}) > 1]
     drawn: list[Picture] = []
 
     def add(name: str, title: str, make: Callable[..., Any], *arguments: Any) -> None:

@@ -100,6 +100,7 @@ def _documents(
     how: dict[str, Any] = {"rules": data.clean, "limit": data.limit}
     if encoder is not None:
         how["stray"] = lambda label: encoder.stray(label, facts)
+        how["unlabelled"] = "label" in columns and encoder.null_is_none
     kept: dict[str, Kept] = {}
     dropped: Counter[str] = Counter(without_tokens=0)
     for split in ("validation", "test", "train"):  # train last: it can have held-out texts too

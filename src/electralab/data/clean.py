@@ -59,22 +59,24 @@ def clean(
     rules: Clean,
     limit: int | None,
     stray: Callable[[str | None], bool] | None = None,
+    unlabelled: bool = False,
     held_out: np.ndarray | None = None,
 ) -> Kept:
     """Chooses the examples to keep; memory is some 20 bytes an example.
 
     Args:
-        documents: A column a role. Null texts and null labels go in any case.
+        documents: A column a role. Null texts go in any case.
         rules: The configuration's `data.clean`.
         limit: Examples kept at most, the first ones; what stands behind them is not looked at.
         stray: Says whether a label is none of the declared ones.
+        unlabelled: Examples with a null label stay.
         held_out: `Kept.keys` of held-out examples, which with `drop_duplicates` go as well.
     """
     roles = [role for role in documents.column_names if role in TEXTS]
     pages: list[tuple[np.ndarray, ...]] = []
     candidates, enough = 0, limit
     for start in range(0, len(documents), ROWS):
-        pages.append(_page(documents[start : start + ROWS], roles, rules, stray))
+        pages.append(_page(documents[start : start + ROWS], roles, rules, stray, unlabelled))
         candidates += int((pages[-1][0] == 0).sum())
         if limit is not None and candidates >= enough:
             kept = int((_judged(pages, rules, held_out) == 0).sum())
@@ -82,7 +84,7 @@ def clean(
                 break
             enough = max(candidates + limit - kept, candidates * 3 // 2)  # more, for duplicates
     if not pages:
-        pages = [_page({role: [] for role in roles}, roles, rules, None)]
+        pages = [_page({role: [] for role in roles}, roles, rules, None, unlabelled)]
     why = _judged(pages, rules, held_out)
     rows = np.flatnonzero(why == 0)
     over = 0
@@ -104,6 +106,7 @@ def _page(
     roles: Sequence[str],
     rules: Clean,
     stray: Callable[[str | None], bool] | None,
+    unlabelled: bool,
 ) -> tuple[np.ndarray, ...]:
     """Returns the faults, keys, blanks and lengths, a column a role, of some examples."""
     texts = [batch[role] for role in roles]
@@ -124,7 +127,8 @@ def _page(
         mark("too_long", (lengths > rules.max_characters).any(0))
     if "label" in batch:
         labels = batch["label"]
-        mark("without_label", np.array([label is None for label in labels], dtype=bool))
+        if not unlabelled:
+            mark("without_label", np.array([label is None for label in labels], dtype=bool))
         if rules.drop_stray_labels and stray is not None:
             bad = {label for label in set(labels) if label is not None and stray(label)}
             mark("stray_label", np.array([label in bad for label in labels], dtype=bool))

@@ -139,19 +139,32 @@ def _revision(data: DataConfig) -> Any:
         found = sorted(path for path in folder.rglob("*") if path.is_file())
         stats = [(path, path.stat()) for path in found]
         return [[str(path.absolute()), s.st_size, s.st_mtime_ns] for path, s in stats]
+    return commit(data.name or "", data.revision, kind="dataset")
+
+
+def commit(name: str, revision: str | None, *, kind: str) -> str | None:
+    """Returns the commit that a revision of a repository of the hub is.
+
+    Args:
+        name: The repository's.
+        revision: A branch, a tag or a commit; none: the newest.
+        kind: ``dataset`` or ``model``.
+
+    Returns:
+        The commit; without the hub, that of what was downloaded last, or else the revision.
+    """
     from huggingface_hub import HfApi
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
     if not HF_HUB_OFFLINE:
         try:
             api = HfApi()
-            return api.dataset_info(data.name, revision=data.revision, timeout=SECONDS).sha
+            return api.repo_info(name, revision=revision, repo_type=kind, timeout=SECONDS).sha
         except Exception:  # whatever the reason, reading itself will give it in words
             pass
     # Without the hub, what was downloaded last is what will be read.
-    folder_name = "datasets--" + (data.name or "").replace("/", "--")
-    last = Path(HF_HUB_CACHE, folder_name, "refs", data.revision or "main")
-    return last.read_text() if last.is_file() else data.revision
+    last = Path(HF_HUB_CACHE, f"{kind}s--{name.replace('/', '--')}", "refs", revision or "main")
+    return last.read_text() if last.is_file() else revision
 
 
 def _load(data: DataConfig, cache_dir: Path) -> dict[str, Dataset]:

@@ -25,9 +25,12 @@ class RowEncoder(Protocol):
 
     Attributes:
         settings: All that rows depend on besides the data, its keys and the tokenizer; for JSON.
+        null_is_none: Whether a null label says that no class applies, rather than that the example
+            has no label. Asked only where examples have the role ``label``.
     """
 
     settings: dict[str, Any]
+    null_is_none: bool
 
     def learn(self, documents: Documents) -> dict[str, Any]:
         """Finds out what all splits must agree on, such as the classes; for JSON.

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 from electralab.command.hydra_messages import syntax
 from electralab.command.stages import OPEN_NODES
 from electralab.errors import UserError
+
+if TYPE_CHECKING:
+    from electralab.rerunning.recorded import Recorded
+
+_COMMIT = re.compile("[0-9a-f]{40}")  # of the hub; the SHA-256 of a folder is longer
 
 
 def changed(config: dict[str, Any], words: list[str]) -> dict[str, Any]:
@@ -57,3 +63,25 @@ def changed(config: dict[str, Any], words: list[str]) -> dict[str, Any]:
     if problems:
         raise UserError(problems)
     return container
+
+
+def pin(container: dict[str, Any], recorded: Recorded) -> None:
+    """Takes the hub's data and model at the commits that the run had, where newer ones are there.
+
+    Args:
+        container: The configuration of the rerun, which is changed.
+        recorded: The run.
+    """
+    starts = recorded.identity.get("starts")
+    for node, kind, name in (("data", "dataset", "name"), ("model", "model", "name_or_path")):
+        then = starts.get(node) if isinstance(starts, dict) else None
+        here, before = container.get(node), recorded.config.get(node)
+        if not (isinstance(then, str) and isinstance(here, dict) and isinstance(before, dict)):
+            continue
+        keys = (name, "revision", "subset", "source", "generator")
+        kept = all(here.get(key) == before.get(key) for key in keys)
+        if _COMMIT.fullmatch(then) and kept and isinstance(here.get(name), str):
+            from electralab.data.hub import commit
+
+            if commit(here[name], here.get("revision"), kind=kind) != then:
+                here["revision"] = then

@@ -11,14 +11,14 @@ from electralab.errors import UserError
 from electralab.tracking import provenance
 
 if TYPE_CHECKING:
-    from electralab.config import DataConfig
+    from electralab.config import Config, DataConfig
     from electralab.rerunning.recorded import Recorded
 
 _MACHINE = {
     "python": "Python",
     "platform": "the system",
     "cpu": "the processor",
-    "gpus": "the GPUs",
+    "gpus": "the kind of GPU",
 }
 
 
@@ -73,10 +73,39 @@ def data_change(recorded: Recorded, data: DataConfig) -> str | None:
         if path not in now:
             return f"{path} is gone" if not Path(path).exists() else f"{path} is not read any more"
         if now[path]["sha256"] != one.get("sha256"):
-            sizes = f"{now[path]['size']:,} bytes now, {one.get('size', 0):,} then"
+            sizes = f"{now[path]['size']} bytes now, {one.get('size', 'unknown')} then"
             return f"{path} has other content ({sizes})"
     if new := [path for path in now if path not in then and then]:
         return f"{new[0]} is new"
-    if recorded.identity.get("contents") not in (None, found):
+    on_the_hub = data.source == "hub" and not now  # at its commit, see `configuration.pin`
+    if not on_the_hub and recorded.identity.get("contents") not in (None, found):
         return f"what `data.source={data.source}` reads has changed"
+    return None
+
+
+def model_change(recorded: Recorded, config: Config) -> str | None:
+    """Says what of the models that a run started from is another one; none: they are the same.
+
+    Args:
+        recorded: The run.
+        config: Its configuration.
+
+    Raises:
+        UserError: A run that it started from is gone.
+    """
+    from electralab.running.origins import find_origins
+    from electralab.running.starts import starting_points
+    from electralab.tracking.store import open_store
+
+    then = recorded.identity.get("starts")
+    if not isinstance(then, dict) or not then:
+        return None
+    store = open_store(config.tracking, output_dir=config.output_dir, create=False)
+    origins = find_origins(config, store=store, output_dir=Path(config.output_dir))
+    now = starting_points(config, origins)
+    keys = {"model": "model.name_or_path", "tokenizer": "model.tokenizer"}
+    keys |= {"generator": "model.generator.name_or_path"}
+    for part, key in keys.items():
+        if part in then and then[part] != now.get(part):
+            return f"what `{key}` names is another one now"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,10 @@ def execute(chain: Chain, overrides: list[str], *, link: Link | None = None) -> 
     def run(config: Config, stage: str, origin: dict[str, str]) -> Summary:
         """One run of the chain, or the finished one that it would repeat."""
         title = f"[{next(steps)}/{total}] {stage}"
-        with _naming(dict.fromkeys(GROUPS, "finetune") | origin):
-            return run_once(config, overrides, title=title, link=lambda: record.part(stage))
+        stages = dict.fromkeys(GROUPS, "finetune") | origin
+        with _naming(stages):
+            link = partial(record.part, stage)
+            return run_once(config, overrides, title=title, link=link, stages=stages)
 
     with StopOnSignal(), ChainRecord(chain, overrides, link=link) as record:
         adapted: Summary | None = None

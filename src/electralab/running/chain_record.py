@@ -19,6 +19,7 @@ from electralab.running.part import PARENT_TAG, Link, Part
 from electralab.running.report import short
 from electralab.tracking import provenance
 from electralab.tracking.params import flatten
+from electralab.tracking.redaction import without_secrets
 from electralab.tracking.run import TrackedRun, tracked_run
 from electralab.tracking.store import Store, open_store
 
@@ -101,7 +102,7 @@ class ChainRecord:
         files.write_json(folder / files.SUMMARY, summary)
         run.log_artifact(folder / files.SUMMARY)
         place = short(Path(adapted["folder"])) if adapted else named
-        typed = files.without_secrets(self.overrides)
+        typed = without_secrets(self.overrides)
         chain_report.show(self.chain, summary, adapted=place, runs=runs, typed=typed)
         return summary
 
@@ -132,7 +133,7 @@ class ChainRecord:
                 )
             )
             self._folder = earlier[1] if earlier else self._new_folder(output_dir, part.folder)
-            words = files.without_secrets(self.overrides)
+            words = without_secrets(self.overrides)
             command = shlex.join(["electralab", *words])
             self._run.set_tags({"folder": str(self._folder), "command": command})
             provenance.record(self._run, provenance.provenance())

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from electralab.tracking.redaction import mask_value
+from electralab.tracking.redaction import mask_value, without_secrets
 
 CONFIG, OVERRIDES, LOG = "config.yaml", "overrides.yaml", "run.log"
 IDENTITY, SUMMARY, BASELINE = "run.json", "summary.json", "baseline.json"
@@ -137,12 +137,6 @@ def describe_run(
     write_json(folder / IDENTITY, identity)
     write_yaml(folder / CONFIG, _without_secrets(config))
     write_yaml(folder / OVERRIDES, without_secrets(overrides))
-
-
-def without_secrets(overrides: list[str]) -> list[str]:
-    """Hides credentials in words of the form ``key=value``."""
-    parts = (word.partition("=") for word in overrides)
-    return [f"{key}{sign}{mask_value(key, value)}" for key, sign, value in parts]
 
 
 def _without_secrets(node: Any, key: str = "") -> Any:

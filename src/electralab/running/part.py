@@ -40,6 +40,7 @@ class Part:
         title: What the tracking UI calls it; none: its name and signature.
         params: Parameters besides its configuration, such as the option of a swept group.
         pruning: Of a search; none: it runs to its end.
+        data_fingerprint: That the prepared data must have; none: any.
     """
 
     tags: Mapping[str, str]
@@ -47,6 +48,7 @@ class Part:
     title: str | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     pruning: Pruning | None = None
+    data_fingerprint: str | None = None
 
 
 Link = Callable[[], Part]  # asked when the run begins, for what it is part of may begin with it

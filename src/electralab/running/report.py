@@ -7,16 +7,22 @@ import math
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab import processes
+from electralab.chain_config import in_stages
 from electralab.checking.signature import signature
+from electralab.checking.trainer_args import precision
 from electralab.config import Chain, Config
 from electralab.running import counts, data_report
 from electralab.running import folder as files
+from electralab.tracking.redaction import without_secrets
 
 if TYPE_CHECKING:
+    from transformers import Seq2SeqTrainingArguments
+
     from electralab.data.prepare import Prepared
     from electralab.tasks.base import Task
     from electralab.tracking.run import TrackedRun
@@ -45,10 +51,27 @@ def say(*lines: str) -> None:
     log.info("%s", "\n".join(lines).strip("\n"))
 
 
-def show_data(config: Config, data: Prepared) -> None:
-    """Prints what the data came to, and what in it should make one think; `check` can count it."""
-    say(*data_report.lines(data))
+def show_data(config: Config, data: Prepared, *, stages: Mapping[str, str] | None = None) -> None:
+    """Prints what the data came to, and what in it should make one think; `check` can count it.
+
+    Args:
+        config: The configuration.
+        data: The prepared data.
+        stages: In a chain, the stage of each group, whose keys are named with it.
+    """
+    lines = data_report.lines(data)
+    say(*(in_stages(line, stages) for line in lines) if stages else lines)
     counts.keep(config, data.report)
+
+
+def device(arguments: Seq2SeqTrainingArguments) -> str:
+    """Returns a line that says where and in what precision the training is computed."""
+    import torch
+
+    where = str(arguments.device)
+    if where == "cpu":
+        where += f", {torch.get_num_threads()} threads"
+    return f"device {where}, {precision(arguments)}"
 
 
 def conclude(
@@ -185,7 +208,7 @@ def store_words(config: Config | Chain) -> list[str]:
     """Returns the words that make a verb look where this run was recorded."""
     tracking = config.tracking
     if tracking.mode == "server":
-        return files.without_secrets(["tracking=server", f"tracking.uri={tracking.uri}"])
+        return without_secrets(["tracking=server", f"tracking.uri={tracking.uri}"])
     return [] if config.output_dir == "outputs" else [f"output_dir={config.output_dir}"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,14 @@ def find_finished(config: Config) -> dict[str, Any] | None:
     return None
 
 
-def run_once(config: Config, overrides: list[str], *, title: str, link: Link) -> dict[str, Any]:
+def run_once(
+    config: Config,
+    overrides: list[str],
+    *,
+    title: str,
+    link: Link,
+    stages: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Runs a configuration, goes on with it where it was stopped, or takes it from before.
 
     Of several processes that ask at once, one runs and the others wait.
@@ -41,6 +48,7 @@ def run_once(config: Config, overrides: list[str], *, title: str, link: Link) ->
         overrides: What was typed, for the record.
         title: What to call it on the terminal.
         link: Says what it is part of, when it begins.
+        stages: In a chain, the stage of each group.
 
     Returns:
         Its summary, with ``reused``: whether it was there.
@@ -54,7 +62,7 @@ def run_once(config: Config, overrides: list[str], *, title: str, link: Link) ->
             return {**found, "reused": True}
         say("", title)
         resumed = config.model_copy(update={"resume": AUTO})
-        return {**execute(resumed, overrides, link=link), "reused": False}
+        return {**execute(resumed, overrides, link=link, stages=stages), "reused": False}
 
 
 @contextmanager

@@ -8,9 +8,18 @@ from contextlib import contextmanager
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
+from electralab.tracking.redaction import mask_text
+
 _OURS = logging.getLogger("electralab")
-_FORM = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
 _NEVER = logging.CRITICAL + 1
+
+
+class _WithoutSecrets(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return mask_text(super().format(record))
+
+
+_FORM = _WithoutSecrets("%(asctime)s %(levelname)s %(message)s")
 
 
 class RunLog:

@@ -63,7 +63,7 @@ class SweepJob:
         from omegaconf import OmegaConf
 
         from electralab.checking.signature import signature
-        from electralab.command.compose import as_typed
+        from electralab.command.words import as_typed
         from electralab.config import validate
 
         config = validate(OmegaConf.to_container(composed, resolve=True))
@@ -164,7 +164,6 @@ def _recorded(config: Config | Chain, part: Part, failed: dict[str, str]) -> str
     from electralab.tracking.run import tracked_run
     from electralab.tracking.store import open_store
 
-    run_id = None
     with suppress(UserError, RunFailure):
         store = open_store(config.tracking, output_dir=Path(config.output_dir).absolute())
         if store.mode == "off":
@@ -174,11 +173,11 @@ def _recorded(config: Config | Chain, part: Part, failed: dict[str, str]) -> str
             experiment=config.name,
             run_name=part.title,
             params=flatten(config.model_dump(exclude={"sweep"})) | dict(part.params),
-            tags={**part.tags, "signature": failed["signature"], "reason": failed["reason"]},
+            tags={**part.tags, "signature": failed["signature"]},
         ) as run:
-            run_id = run.run_id
-            raise RunFailure(failed["reason"])
-    return run_id
+            run.fail(failed["reason"])
+        return run.run_id
+    return None
 
 
 @cache

@@ -56,6 +56,7 @@ def run(command: Checked, flags: argparse.Namespace) -> int:
             return conclude(sweep, record)
     except (Interrupted, KeyboardInterrupt) as error:
         error.run_folder = None  # of one job, while the sweep has others
+        error.is_told = True
         say("stopped; the same command goes on with the sweep")
         raise
 
@@ -116,7 +117,8 @@ def launcher(
     from hydra.types import HydraContext, RunMode
     from omegaconf import open_dict
 
-    from electralab.command.compose import CONFIG_NAME, opened
+    from electralab.command.compose import CONFIG_NAME
+    from electralab.command.words import opened
 
     GlobalHydra.instance().clear()
     hydra = Hydra.create_main_hydra2("electralab", command.path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.checking.signature import settings, signature, sources
-from electralab.running import folder as files
+from electralab.tracking.redaction import without_secrets
 
 if TYPE_CHECKING:
     from electralab.command.points import Checked, CheckedPoint
@@ -81,7 +81,7 @@ def plan(command: Checked, words: list[str]) -> Sweep:
         swept=swept,
         points=list(points.values()),
         repeated=0 if command.search else len(command.points) - len(points),
-        words=files.without_secrets(words),
+        words=without_secrets(words),
         config=first,
         space={one.key: one.space for one in command.search.space} if command.search else {},
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from electralab.command.points import point_name
+from electralab.comparing.direction import telling
 from electralab.running import folder as files
 from electralab.running.report import TIMING_METRICS, say
 from electralab.sweeping import state
@@ -87,9 +88,9 @@ class _Reporter:
             why = summary.get("reason")
             return f"{str(status).lower()}{f': {why}' if why else ''}"
         found = summary.get("metrics", {})
-        evaluated = [name for name in found if name.startswith(("eval_", "test_"))]
-        names = [*self._metrics, *evaluated, *found]
-        name = next((name for name in names if name in found and name not in TIMING_METRICS), None)
+        # As the table ranks: by the objective, or else by what tells runs apart best.
+        name = next((name for name in self._metrics if name in found), None)
+        name = name or telling([name for name in found if name not in TIMING_METRICS])
         measured = f"{name} {found[name]:.4g}, " if name else ""
         return f"{measured}{summary.get('seconds', 0):.0f} s"
 

@@ -216,9 +216,8 @@ class SweepRecord:
                 continue
             if run.info.status in _OPEN:
                 client.set_terminated(run_id, "KILLED")
-            if (
-                read_id(self.folder / sign) != run_id
-            ):  # killed before it had a folder, or begun anew since
+            known = read_id(self.folder / sign)
+            if known != run_id:  # killed before it had a folder, or begun anew since
                 client.delete_run(run_id)
             elif isinstance(self.sweep.config, Chain):
                 self._close_stages(client, experiment, run_id)

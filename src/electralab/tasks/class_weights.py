@@ -21,16 +21,11 @@ def class_weights(
         names: Of the classes.
 
     Raises:
-        UserError: There are as many weights as classes not, or no rows to balance a class by.
+        UserError: There are no rows to balance a class by.
     """
     if wanted is None:
         return None
     if wanted != "balanced":
-        if len(wanted) != len(names):
-            raise UserError(
-                f"`task.class_weights` must have a weight for each of the {len(names)} classes, "
-                f"but has {len(wanted)} instead."
-            )
         return np.array(wanted, dtype=np.float64)
     if not counts.all():
         name = names[int(np.flatnonzero(counts == 0)[0])]

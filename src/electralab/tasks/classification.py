@@ -11,6 +11,7 @@ from sklearn.metrics import confusion_matrix
 from torch import Tensor
 from transformers import AutoModelForSequenceClassification, EvalPrediction, PreTrainedModel
 
+from electralab.checking.classification_checks import unfit
 from electralab.config import ModelConfig
 from electralab.data.collate import PaddingCollator
 from electralab.data.prepare import Prepared
@@ -64,11 +65,8 @@ class Classification(Task[ClassificationConfig]):
         """Builds an encoder with a head for what the data holds."""
         self._labels = data.facts["labels"]
         self._matrices: dict[str, np.ndarray] = {}  # by split, of its last evaluation
-        if self.config.average == "binary" and len(self._labels) != 2:
-            raise UserError(
-                "`task.average` must be macro or null where there are not two classes, but is "
-                f"binary instead, and there are {len(self._labels)}."
-            )
+        if problems := [*unfit(self.config, self._labels)]:  # of data that was prepared before
+            raise UserError(problems)
         if self.config.class_weights is not None:
             weights = class_weights(
                 self.config.class_weights,

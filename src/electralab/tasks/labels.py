@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from electralab.checking.classification_checks import unfit
 from electralab.checking.nearest import nearest
 from electralab.data.labels import (
     class_name,
@@ -45,10 +46,13 @@ class LabelEncoder:
     """
 
     def __init__(self, *, config: ClassificationConfig, data: DataConfig) -> None:
+        self.config = config
         self.problem = config.problem
         self.separator = config.label_separator
         self.declared = None if config.labels is None else declared_names(config.labels)
         self.max_length = data.max_length
+        # csv has no other way to say it; all other formats have empty lists and texts.
+        self.null_is_none = config.problem == "multi_label" and data.source == "csv"
         self.key = f"`data.columns.label` ({data.columns.label})"
         self.settings = {
             "task": "classification",
@@ -56,6 +60,8 @@ class LabelEncoder:
             "labels": self.declared,
             "separator": config.label_separator if config.problem == "multi_label" else None,
         }
+        if self.null_is_none:
+            self.settings["null"] = []
 
     def learn(self, documents: Documents) -> dict[str, Any]:
         """Returns the ``labels``, the names of the classes in the order of their ids.
@@ -64,12 +70,17 @@ class LabelEncoder:
         none where the label is a score.
 
         Raises:
-            UserError: What stands there are no classes.
+            UserError: What stands there are no classes, or others than `task` has keys for.
         """
         if self.problem == "regression":
             return {"labels": []}
-        if self.declared is not None or documents.label_names:
-            return {"labels": self.declared or list(documents.label_names)}
+        names = self.declared or list(documents.label_names or ()) or self._found(documents)
+        if problems := [*unfit(self.config, names)]:
+            raise UserError(problems)
+        return {"labels": names}
+
+    def _found(self, documents: Documents) -> list[str]:
+        """Returns the classes of the train split."""
         table = documents.tables["train"]
         names: Counter[str] = Counter()
         fractions = []
@@ -96,7 +107,7 @@ class LabelEncoder:
             )
         self._check_number(len(names), rows)
         self._check_separator(names, rows)
-        return {"labels": ordered(names)}
+        return ordered(names)
 
     def stray(self, label: str | None, facts: dict[str, Any]) -> bool:
         """Says whether a label is, or holds, none of the classes; or is no score."""
@@ -143,7 +154,7 @@ class LabelEncoder:
         columns = tokenise(
             batch["text"], batch.get("text_pair"), tokenizer=tokenizer, max_length=self.max_length
         )
-        values = [value_of(label) for label in batch["label"]]
+        values = [self._value(label) for label in batch["label"]]
         if self.problem == "regression":
             return {**columns, "labels": [number(value) for value in values]}
         known = _ids(facts)
@@ -153,9 +164,9 @@ class LabelEncoder:
         # As arrays, whose type is known of empty ones too.
         return {**columns, "labels": [np.array(sorted(row), dtype=np.int32) for row in ids]}
 
-    def classes(self, label: str, facts: dict[str, Any]) -> list[str] | float:
+    def classes(self, label: str | None, facts: dict[str, Any]) -> list[str] | float:
         """Returns the names of an example's classes, or its score."""
-        value = value_of(label)
+        value = self._value(label)
         if self.problem == "regression":
             score = number(value)
             assert score is not None, label  # `check` has seen it
@@ -163,6 +174,10 @@ class LabelEncoder:
         known = _ids(facts)
         found = [known.get(class_name(name)) for name in self._names(value)]
         return [facts["labels"][number] for number in found if number is not None]
+
+    @staticmethod
+    def _value(label: str | None) -> Any:
+        return [] if label is None else value_of(label)
 
     def _check_kind(self, value: Any) -> None:
         if self.problem == "single_label" and isinstance(value, list):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.machine import cores
-from electralab.tracking.redaction import mask
+from electralab.tracking.redaction import mask_text, without_secrets
 
 if TYPE_CHECKING:
     from electralab.tracking.run import TrackedRun
@@ -66,7 +66,7 @@ def provenance() -> dict[str, Any]:
         "cpu": _cpu(),
         "cpus": cores(),
         **_torch(),
-        "command": [mask(word) for word in [Path(sys.argv[0]).name, *sys.argv[1:]]],
+        "command": [Path(sys.argv[0]).name, *without_secrets(sys.argv[1:])],
     }
 
 
@@ -142,7 +142,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         "branch": (_git(folder, "rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
         "dirty": None if changed is None else bool(changed.strip()),
         "untracked": _untracked(Path(root), skipped),
-        "diff": mask(patch or ""),
+        "diff": mask_text(patch or ""),
     }
 
 

@@ -25,6 +25,17 @@ _TOKEN = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}"
     r"|github_pat_[A-Za-z0-9_]{20,}|sk-[A-Za-z0-9_\-]{20,})"
 )
+# `name = value` or `name: value` in a text, such as a patch or a log, where the name is as above.
+_ASSIGNED = re.compile(
+    r"""(?P<name>(?<![A-Za-z0-9])(?:[\w.-]*[_.-])?
+        (?:password|passwd|pwd|secrets?|credentials?|(?:api|access|secret|private)_?key
+        |(?:hub|hf|auth|access|api|bearer|session|refresh|private|personal)_token
+        |(?<![\w])token(?=["']?\s*[:=]\s*["']?[\w-]{16}))  # alone, it is mostly one of a text
+        ["']?(?:\s*:\s*[\w.]+(?=\s*=))?\s*[:=]\s*)
+        (?P<value>"[^"\n]+"|'[^'\n]+'
+        |(?!(?:none|null|true|false|str|bytes|int|bool)\b)[^\s"'(){}\[\],;=]+(?=[\s,;)]|$))""",
+    re.IGNORECASE | re.MULTILINE | re.VERBOSE,
+)
 
 
 def is_secret(key: str) -> bool:
@@ -49,3 +60,18 @@ def mask(text: str) -> str:
 def mask_value(key: str, text: str) -> str:
     """The value of a key as it may be recorded: hidden when the key names a credential."""
     return HIDDEN if is_secret(key) and text not in ("", "null") else mask(text)
+
+
+def mask_text(text: str) -> str:
+    """Replaces what `mask` does, and the values of names that look like secrets, in any text.
+
+    >>> mask_text("db_password = 'tiger'  # pad_token = '[PAD]'")
+    "db_password = ***  # pad_token = '[PAD]'"
+    """
+    return mask(_ASSIGNED.sub(rf"\g<name>{HIDDEN}", text))
+
+
+def without_secrets(overrides: list[str]) -> list[str]:
+    """Hides credentials in words of the form ``key=value``."""
+    parts = (word.partition("=") for word in overrides)
+    return [f"{mask(key)}{sign}{mask_value(key, value)}" for key, sign, value in parts]

@@ -17,7 +17,7 @@ from typing import Any
 from electralab.errors import Interrupted, RunFailure, UserError
 from electralab.tracking.fluent import activated
 from electralab.tracking.params import MAX_PARAM, MAX_TAG, entity_key, flatten, shorten
-from electralab.tracking.redaction import mask
+from electralab.tracking.redaction import mask_text
 from electralab.tracking.store import Store, asked, reason
 from electralab.tracking.writer import MetricWriter
 
@@ -176,8 +176,8 @@ class TrackedRun:
             self.set_tags({"failure": self._failure})
         elif status == "FAILED":
             line = str(error).splitlines()[0] if str(error) else ""
-            self.set_tags({"failure": f"{type(error).__name__}: {line}"})
-            self.log_text(mask("".join(traceback.format_exception(error))), "failure.txt")
+            self.set_tags({"failure": mask_text(f"{type(error).__name__}: {line}")})
+            self.log_text(mask_text("".join(traceback.format_exception(error))), "failure.txt")
         self._try("its status", end, status)
 
     def _read_table(self, name: str) -> list[dict[str, Any]]:

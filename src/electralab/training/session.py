@@ -26,9 +26,11 @@ from electralab.running.part import Link, Part
 from electralab.running.report import TIMING_METRICS
 from electralab.running.resuming import is_trained
 from electralab.running.run_log import RunLog
+from electralab.running.starts import check_fingerprint, starting_points
 from electralab.tracking import provenance
 from electralab.tracking.callback import RunCallback
 from electralab.tracking.params import flatten
+from electralab.tracking.redaction import mask_text
 from electralab.tracking.run import TrackedRun, tracked_run
 from electralab.training.build import build_trainer
 from electralab.training.progress import LogFile
@@ -53,6 +55,7 @@ def track(
     store: Store,
     origins: Origins,
     data: Prepared,
+    arguments: Seq2SeqTrainingArguments,
     run_log: RunLog,
     link: Link | None = None,
 ) -> Iterator[tuple[TrackedRun, Path]]:
@@ -64,6 +67,7 @@ def track(
         store: The tracking store.
         origins: What the run starts from, or goes on with.
         data: The prepared data.
+        arguments: The Trainer's.
         run_log: Finds its file in the folder.
         link: Says what the run is part of; none: it stands alone.
 
@@ -73,9 +77,11 @@ def track(
     sign = signature(config)
     resumed = origins.resumed
     part = link() if link else Part(tags={})
+    check_fingerprint(part, data.fingerprint)
     tags = {
         "signature": sign,
         "task": config.task.name,
+        "precision": trainer_args.precision(arguments),
         "data_fingerprint": data.fingerprint,
         "starts_from": ",".join(origins.parents),
         **part.tags,
@@ -97,9 +103,10 @@ def track(
             )
             identity = {"run_id": run.run_id, "signature": sign, "task": config.task.name}
             identity |= {"data_fingerprint": data.fingerprint, "working_dir": os.getcwd()}
-            identity |= {"processes": processes.count()}
+            identity |= {"processes": processes.count(), "precision": tags["precision"]}
             identity |= {"contents": contents(config.data), "code": provenance.code()}
             identity |= {"sources": source_files(config.data)}
+            identity |= {"starts": starting_points(config, origins)}
             files.describe_run(
                 folder, identity=identity, config=config.model_dump(), overrides=overrides
             )
@@ -126,7 +133,7 @@ def _summarised(folder: Path, config: Config, run: TrackedRun) -> Iterator[None]
         summary = {"run_id": run.run_id, "status": "KILLED" if stopped else "FAILED"}
         summary |= {"task": config.task.name, "signature": signature(config)}
         if not stopped:
-            summary["reason"] = one_line(error)
+            summary["reason"] = mask_text(one_line(error))
         files.write_json(folder / files.SUMMARY, summary)
         # Into the log alone: the command line says the same in its own words.
         logging.getLogger().error("%s", error, exc_info=not stopped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from electralab.errors import UserError
+from electralab.tracking.redaction import without_secrets
 
 
 def main(argv: list[str]) -> int:
@@ -31,7 +32,6 @@ def main(argv: list[str]) -> int:
 
     from electralab.checking.signature import signature
     from electralab.command.points import checked, point_name, words_of
-    from electralab.running import folder as files
     from electralab.running.counts import length
     from electralab.running.report import command_line
 
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     if command.multirun:
         repeated = len(command.points) - len(seen)
         twice = f" ({repeated} more are the same as others)" if repeated else ""
-        words = command_line("electralab", files.without_secrets(words_of(flags)))
+        words = command_line("electralab", without_secrets(words_of(flags)))
         if command.search:
             print(f"{len(seen)} corners of the space; search it with: {words}")
         else:

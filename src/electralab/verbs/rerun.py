@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab import processes
+from electralab.checking.trainer_args import AUTO
 from electralab.errors import UserError
+from electralab.machine import cores
 from electralab.verbs.common import find, locate, recorded_store, return_to, split_options
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from electralab.rerunning.recorded import Recorded
 
 RERUN_TAG, RESULT_TAG = "rerun_of", "rerun_result"
+_MOST_THREADS = 4096  # that a record is believed to have used
 
 
 def main(argv: list[str]) -> int:
@@ -45,7 +48,8 @@ def main(argv: list[str]) -> int:
     from electralab.running.part import Part
 
     _as_then(recorded, config)
-    part = Part(tags={RERUN_TAG: recorded.run_id})
+    same = None if arguments.overrides else recorded.identity.get("data_fingerprint")
+    part = Part(tags={RERUN_TAG: recorded.run_id}, data_fingerprint=same)
     words = [*recorded.overrides, *arguments.overrides]
     summary = execute(config, words, link=lambda: part)
     if arguments.overrides:
@@ -73,14 +77,14 @@ def _find(text: str, settings: list[str], place: Path) -> Recorded:
 def _configured(recorded: Recorded, overrides: list[str], settings: list[str]) -> Config:
     from electralab.checking import checks
     from electralab.config import is_chain, validate
-    from electralab.rerunning.configuration import changed
+    from electralab.rerunning.configuration import changed, pin
 
     if is_chain(recorded.config):
         raise UserError(
             f"RUN must be a single run, but {recorded.place} is a chain; run its runs again one by "
             "one, or type its command with another `name`."
         )
-    began = int(recorded.identity.get("processes", 1))
+    began = recorded.identity.get("processes", 1)
     if began != processes.count():
         raise UserError(
             f"RUN must be run again by the {began} processes that it had, but there are "
@@ -91,6 +95,7 @@ def _configured(recorded: Recorded, overrides: list[str], settings: list[str]) -
         recorded.config, settings, again=f"rerun {recorded.run_id}", where=recorded.place
     )
     return_to(recorded.identity)
+    pin(container, recorded)
     config = validate(container)
     if problems := checks.problems(config):
         raise UserError(problems)
@@ -109,26 +114,35 @@ def _compare_surroundings(recorded: Recorded, config: Config, *, anew: bool) -> 
 
     for line in differences.warnings(recorded):
         _say(f"differs: {line}")
-    change = differences.data_change(recorded, config.data)
-    if change and anew:
-        _say(f"differs: data: {change}")
-    elif change:
-        raise UserError(
-            f"RUN must be run again with the data that it had, but {change}; bring it back, or "
-            "start a new run on the new data with an override, such as "
-            f"electralab rerun {recorded.run_id} name={config.name}-again"
-        )
+    changes = {
+        "data": differences.data_change(recorded, config.data),
+        "model": differences.model_change(recorded, config),
+    }
+    for what, change in changes.items():
+        if change and anew:
+            _say(f"differs: {what}: {change}")
+        elif change:
+            raise UserError(
+                f"RUN must be run again with the {what} that it had, but {change}; bring it back, "
+                f"or start a new run on what is there with an override, such as "
+                f"electralab rerun {recorded.run_id} name={config.name}-again"
+            )
 
 
 def _as_then(recorded: Recorded, config: Config) -> None:
-    """Takes the threads and the kind of device that the run had, as far as they are here."""
+    """Takes the run's threads, precision and kind of device, as far as they are here."""
     import torch
 
+    if config.trainer.get("bf16") == AUTO:
+        config.trainer["bf16"] = recorded.identity.get("precision") == "bf16"
+
     threads, device = (recorded.provenance.get(key) for key in ("threads", "device"))
-    if isinstance(threads, int) and threads > 0:
+    if isinstance(threads, int) and 0 < threads <= _MOST_THREADS:
         torch.set_num_threads(threads)
+        if threads > cores():
+            _say(f"slow: the run used {threads} threads, which share the {cores()} cores here")
     here = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu" and here != "cpu":
+    if config.trainer.get("use_cpu") or (device == "cpu" and here != "cpu"):
         config.trainer["use_cpu"] = True
     elif device not in (None, here):
         _say(f"differs: hardware: the run used {device}, which is not here; this one uses {here}")
