@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from electralab import cli
 from electralab.rerunning.recorded import read
 from electralab.rerunning.verdict import first_difference
 from electralab.tracking import provenance
+from electralab.verbs.rerun import _as_then
 from tests.conftest import TINY, write_corpus
 
 RUN = ["data=text", "data.path=corpus.txt", *TINY, "model.dropout=0.1", "seed=3"]
@@ -196,6 +199,20 @@ def test_the_threads_of_the_run_are_taken(inside, capsys, monkeypatch):
     finally:
         torch.set_num_threads(now)
         (first() / "provenance.json").write_text(json.dumps(record | {"threads": now}))
+
+
+def test_the_precision_of_the_run_is_taken(place):
+    """Where the hardware was to decide, for this one may have another."""
+    recorded = read(min((place / "outputs" / "rtd").iterdir()), run_id="")
+    assert recorded.identity["precision"] == "float32"
+    for kind, asked, taken in (
+        ("bf16", "auto", True),
+        ("float32", "auto", False),
+        ("float32", True, True),
+    ):
+        config = SimpleNamespace(trainer={"bf16": asked})
+        _as_then(dataclasses.replace(recorded, identity={"precision": kind}, provenance={}), config)
+        assert config.trainer["bf16"] is taken
 
 
 @pytest.mark.usefixtures("stopped")

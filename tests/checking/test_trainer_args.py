@@ -159,6 +159,16 @@ def test_build_sets_what_the_run_decides(tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.parametrize("has_it", [False, True])
+def test_half_precision_is_taken_where_the_hardware_has_it(tmp_path, monkeypatch, has_it):
+    """Emulated it is a hundred times slower than float32."""
+    monkeypatch.setattr(trainer_args, "computes_bf16", lambda *, use_cpu: has_it)
+    assert trainer_args.problems({"bf16": "auto"}) == []
+    arguments = trainer_args.build({"bf16": "auto"}, output_dir=tmp_path, seed=0)
+    assert arguments.bf16 is has_it
+    assert trainer_args.precision(arguments) == ("bf16" if has_it else "float32")
+
+
 def test_build_without_a_validation_split_does_not_evaluate(tmp_path):
     arguments = trainer_args.build(
         {"eval_strategy": "steps"}, output_dir=tmp_path, seed=0, has_validation=False
