@@ -11,7 +11,7 @@ from electralab import processes
 from electralab.checking.local_models import weights_damage
 from electralab.checking.signature import settings, signature
 from electralab.errors import UserError
-from electralab.running import checkpoints
+from electralab.running import alive, checkpoints
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
@@ -76,6 +76,11 @@ def find_resumed(config: Config, *, store: Store | None) -> Resumed | None:
             f"`resume` must name an unfinished run, but {record.folder} is finished; start another "
             f"from it with model=auto model.name_or_path={record.folder}"
         )
+    if process := alive.who_runs(record.folder):
+        raise UserError(
+            f"`resume` must name a run that has stopped, but {record.folder} is running in "
+            f"{process}; stop it first."
+        )
     if differing := _differing(config, record.folder):
         more = f", and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise UserError(
@@ -132,7 +137,7 @@ def _newest(config: Config) -> Resumed | None:
     for folder in sorted(folders, key=lambda path: path.name, reverse=True):
         run_id = read_id(folder)
         same = is_trained(folder) or began_with(folder) == processes.count()
-        if run_id and same and not is_finished(folder):
+        if run_id and same and not is_finished(folder) and not alive.who_runs(folder):
             return _from(run_id, folder)
     return None
 

@@ -19,7 +19,7 @@ from electralab.checking.signature import signature
 from electralab.config import Config
 from electralab.data.contents import contents, source_files
 from electralab.errors import Interrupted, one_line
-from electralab.running import checkpoints, data_report
+from electralab.running import alive, checkpoints, data_report
 from electralab.running import folder as files
 from electralab.running.origins import Origins
 from electralab.running.part import Link, Part
@@ -111,7 +111,8 @@ def track(
             files.describe_run(
                 folder, identity=identity, config=config.model_dump(), overrides=overrides
             )
-        with run_log.written_to(folder / files.LOG), _summarised(folder, config, run):
+        written = run_log.written_to(folder / files.LOG)
+        with alive.marked(folder), written, _summarised(folder, config, run):
             run.set_tags({"folder": str(folder)})
             made_with = provenance.provenance()
             provenance.record(run, made_with)
