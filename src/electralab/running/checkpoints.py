@@ -19,7 +19,7 @@ STATE, MANIFEST = "trainer_state.json", "manifest.json"
 _TENSORS = ("optimizer.pt", "scheduler.pt")  # which a checkpoint without a manifest must have
 _RANDOM = "rng_state*.pth"  # one a process
 # What libraries say of a full disk where they raise no OSError: safetensors, torch.
-_WRITE_FAILED = ("No space left", "PytorchStreamWriter failed", "File size limit exceeded")
+_WRITE_FAILED = ("No space left", "inline_container.cc")
 
 
 def step(checkpoint: Path) -> int:
