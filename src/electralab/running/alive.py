@@ -28,7 +28,10 @@ def marked(folder: Path) -> Iterator[None]:
             file.flush()
         except OSError:  # a file system without locks
             pass
-        yield
+        try:
+            yield
+        finally:
+            (folder / LOCK).unlink(missing_ok=True)
 
 
 def who_runs(folder: Path) -> str | None:
