@@ -159,6 +159,8 @@ def _from(run_id: str, folder: Path) -> Resumed:
             f"`resume` must go on from a whole checkpoint, but {damaged[0]}, and {folder} has no "
             "other that is whole; start the run again without `resume`."
         )
+    if checkpoint is None:
+        _say(f"{folder} has no checkpoint yet; its training begins again.")
     for reason in damaged:
         _say(f"{reason}; the run goes on from {checkpoint.name}.")
     return Resumed(run_id=run_id, folder=folder, trained=False, checkpoint=checkpoint)
