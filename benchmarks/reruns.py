@@ -69,7 +69,7 @@ def main() -> int:
     threads = parser.parse_args().threads
     with tempfile.TemporaryDirectory() as place:
         here = Path(place)
-        _write_data(here)
+        write_data(here)
         start = _run(here, f"{RTD} {COMMON} name=start", threads)
         identical = sum(
             _study(here, name, words.format(start=start), threads, gone=number % 2 == 1)
@@ -148,7 +148,7 @@ def _electralab(
     return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True)
 
 
-def _write_data(here: Path) -> None:
+def write_data(here: Path) -> None:
     rng = random.Random(0)
 
     def sentence(most: int = 30) -> str:

@@ -72,7 +72,7 @@ def execute(
         record = session.track(config, overrides, store=store, origins=origins, run_log=log, **here)
         with together.one_record(record) as (run, folder):
             here |= {"run": run, "folder": folder, "signals": signals}
-            trainer = session.train(config, task=task, built=built, **here)
+            trainer = session.train(config, task=task, built=built, resumed=origins.resumed, **here)
             metrics = session.evaluate(trainer, data, signals=signals)
             session.keep_artifacts(task, trainer.model, data, run=run, folder=folder)
             results = {"metrics": metrics, "started": started, "alone": link is None}

@@ -6,13 +6,18 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from electralab.cli import main
+from electralab.config import validate
 from electralab.running.report import TIMING_METRICS
+from electralab.running.resuming import find_resumed
+from electralab.tracking.run import TrackedRun
 from electralab.training.trainer import ExperimentTrainer
 from tests.conftest import TINY, write_corpus
 
@@ -40,8 +45,25 @@ def metrics_of(run: Path) -> dict:
     return {name: value for name, value in found.items() if name not in TIMING_METRICS}
 
 
+def history_of(run: Path) -> list[dict]:
+    return [
+        {name: value for name, value in logs.items() if name not in TIMING_METRICS}
+        for logs in json.loads((run / "history.json").read_text())
+    ]
+
+
 def weights_of(run: Path) -> bytes:
     return (run / "model" / "model.safetensors").read_bytes()
+
+
+def points_of(run: Path) -> dict[str, list]:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{run.parents[1]}/mlflow.db")
+    run_id = read(run, "run.json")["run_id"]
+    names = set(client.get_run(run_id).data.metrics) - TIMING_METRICS
+    found = {name: client.get_metric_history(run_id, name) for name in names}
+    return {name: sorted((p.step, p.value) for p in points) for name, points in found.items()}
 
 
 def cut(monkeypatch, words: list[str], *, step: int, folder: Path, name: str) -> Path:
@@ -62,7 +84,8 @@ def cut(monkeypatch, words: list[str], *, step: int, folder: Path, name: str) ->
     return run
 
 
-@pytest.mark.parametrize("step", [2, 10, 13])
+# At step 7 an evaluation is due, which the signal leaves to the run that goes on.
+@pytest.mark.parametrize("step", [2, 7, 13])
 def test_a_run_that_was_cut_ends_as_one_that_was_not(small, here, monkeypatch, step):
     assert main([*RUN, "tracking=off", "name=straight"]) == 0
     [straight] = runs(here, "straight")
@@ -73,6 +96,7 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(small, here, monkeypatch, s
     assert main(["resume", str(run)]) == 0
     assert weights_of(run) == weights_of(straight)
     assert metrics_of(run) == metrics_of(straight)  # though a window of 2 steps was cut in two
+    assert history_of(run) == history_of(straight)
     assert {name: (run / name).read_bytes() for name in before} == before
 
 
@@ -86,15 +110,71 @@ def test_a_run_that_was_killed_after_its_last_checkpoint_trains_no_further(small
     assert weights_of(run) == weights and metrics_of(run) == metrics
 
 
+def test_a_damaged_checkpoint_is_passed_over_with_a_line(small, here, capsys):
+    assert main([*RUN, "tracking=off"]) == 0
+    [run] = runs(here)
+    weights, history = weights_of(run), history_of(run)
+    shutil.rmtree(run / "model")
+    (run / "summary.json").unlink()
+    shutil.copytree(run / "checkpoints", here / "whole")
+    for checkpoint in (run / "checkpoints").iterdir():
+        os.truncate(checkpoint / "optimizer.pt", 99)
+    capsys.readouterr()
+    assert main(["resume", str(run)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "no other that is whole" in line and "optimizer.pt has 99 bytes" in line
+    name = "checkpoint-12/optimizer.pt"
+    shutil.copy(here / "whole" / name, run / "checkpoints" / name)
+    assert main(["resume", str(run)]) == 0
+    shown = capsys.readouterr().err
+    for text in (shown, (run / "run.log").read_text()):
+        assert "optimizer.pt has 99 bytes" in text
+        assert "the run goes on from checkpoint-12" in text
+    assert weights_of(run) == weights and history_of(run) == history
+
+
+def test_what_a_kill_kept_from_the_store_is_there_when_the_run_has_gone_on(
+    small, here, monkeypatch
+):
+    """A run killed before its first checkpoint, and one whose points the store has not got."""
+    assert main([*RUN, "name=straight"]) == 0
+    [straight] = runs(here, "straight")
+    with monkeypatch.context() as patch:
+
+        def stop(*_, **__):
+            raise KeyboardInterrupt  # at once, unlike a signal
+
+        patch.setattr(ExperimentTrainer, "_save_checkpoint", stop)
+        assert main([*RUN, "name=early"]) == 130
+    [early] = runs(here, "early")
+    with monkeypatch.context() as patch:
+        patch.setattr(TrackedRun, "log_metrics", lambda *_, **__: None)
+        late = cut(patch, RUN, step=9, folder=here, name="late")
+    assert "loss" not in points_of(late) and not list(early.glob("checkpoints/*"))
+    assert main([*RUN, "name=early", "resume=auto"]) == 0 and runs(here, "early") == [early]
+    assert main(["resume", str(late)]) == 0
+    for run in (early, late):
+        assert weights_of(run) == weights_of(straight) and history_of(run) == history_of(straight)
+        assert points_of(run) == points_of(straight)
+
+
 def test_early_stopping_counts_on_after_a_break(small, here, monkeypatch):
     more = ["trainer.early_stopping_patience=2", "trainer.metric_for_best_model=eval_mlm_loss"]
     more += ["trainer.greater_is_better=true", "trainer.eval_steps=2", "tracking=off"]
+    more += ["trainer.save_steps=2"]
     assert main([*RUN, *more, "name=straight"]) == 0
     [straight] = runs(here, "straight")
     assert not (straight / "checkpoints/checkpoint-14").exists()
-    run = cut(monkeypatch, [*RUN, *more], step=5, folder=here, name="cut")
+    assert read(straight, "checkpoints/checkpoint-6/trainer_state.json")["global_step"] == 6
+    # The evaluation that is left to the run that goes on is the one that stops it.
+    run = cut(monkeypatch, [*RUN, *more], step=6, folder=here, name="cut")
     assert main(["resume", str(run)]) == 0
-    assert weights_of(run) == weights_of(straight)
+    assert weights_of(run) == weights_of(straight) and history_of(run) == history_of(straight)
+    # Killed when its last checkpoint was there, and its model not yet: it trains no further.
+    shutil.rmtree(run / "model")
+    (run / "summary.json").unlink()
+    assert main(["resume", str(run)]) == 0
+    assert weights_of(run) == weights_of(straight) and history_of(run) == history_of(straight)
 
 
 def test_from_another_folder_a_run_goes_on_in_its_own_place(small, here, tmp_path, monkeypatch):
@@ -171,6 +251,25 @@ def test_auto_goes_on_with_the_newest_unfinished_run_or_begins_one(small, here, 
     assert runs(here, "auto") == [run] and read(run)["status"] == "FINISHED"
     assert main([*words, "name=auto"]) == 0
     assert len(runs(here, "auto")) == 2
+
+
+def test_a_run_that_is_still_running_is_not_gone_on_with(small, here, monkeypatch, capsys):
+    run = cut(monkeypatch, [*RUN, "tracking=off"], step=2, folder=here, name="cut")
+    config = validate(yaml.safe_load((run / "config.yaml").read_text()) | {"resume": "auto"})
+    code = "import sys, pathlib; from electralab.running import alive\n"
+    code += f"with alive.marked(pathlib.Path({str(run)!r})): print('on', flush=True); input()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout.readline()
+    capsys.readouterr()
+    assert main(["check", *RUN, "tracking=off", "name=cut", f"resume={run}"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"running in process {other.pid}" in line
+    assert find_resumed(config, store=None) is None
+    other.kill()
+    other.wait()
+    assert find_resumed(config, store=None).folder.samefile(run)
 
 
 def test_a_hidden_password_is_asked_for(small, here, monkeypatch, capsys):

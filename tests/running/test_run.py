@@ -52,8 +52,8 @@ def test_a_run_leaves_all_that_it_promises(corpus, here, capsys):
     assert main(command(corpus, "seed=3")) == 0
     [run] = runs(here)
     present = {path.name for path in run.iterdir()}
-    files = {"config.yaml", "overrides.yaml", "run.json", "provenance.json", "run.log"}
-    files |= {"summary.json", "data.json", "data.png", "history.json"}
+    files = {"config.yaml", "overrides.yaml", "run.json", "run.log", "summary.json"}
+    files |= {"data.json", "data.png", "history.json", "provenance.json"}
     assert present == files | {"checkpoints", "model"}
     summary = summary_of(run)
     assert summary["status"] == "FINISHED" and summary["task"] == "rtd"

@@ -206,6 +206,35 @@ def test_a_resumed_training_ends_in_the_same_weights(tmp_path):
         assert torch.equal(weights(again)[name], value), name
 
 
+class StopAtFour(TrainerCallback):
+    """Ends a training as a search does."""
+
+    reason: str | None = None
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        if state.global_step == 4:
+            self.reason = "worse than the others"
+            control.should_training_stop = True
+
+
+def test_what_ended_a_training_is_in_its_last_checkpoint_also_when_it_was_moved(tmp_path):
+    steps = {"eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps", "save_steps": 2}
+    steps |= {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss"}
+    first = make_trainer(tmp_path / "a", callbacks=[StopAtFour()], **steps)
+    first.train()
+    (tmp_path / "a").rename(tmp_path / "b")
+    judge = StopAtFour()
+    again = make_trainer(tmp_path / "b", callbacks=[judge], **steps)
+    again.train(resume_from_checkpoint=str(tmp_path / "b" / "checkpoint-4"))
+    assert first.state.global_step == again.state.global_step == 4
+    assert judge.reason == "worse than the others"
+    assert again.state.best_model_checkpoint.startswith(str(tmp_path / "b"))
+    for name, value in weights(first).items():
+        assert torch.equal(weights(again)[name], value), name
+    ends = [trainer.state.log_history[-1]["train_loss"] for trainer in (first, again)]
+    assert ends[0] == ends[1] > 0
+
+
 def test_a_checkpoint_holds_no_pickled_arguments(tmp_path):
     trainer = make_trainer(tmp_path, max_steps=2, save_strategy="steps", save_steps=2)
     trainer.train()

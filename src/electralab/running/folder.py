@@ -58,9 +58,25 @@ def write_whole(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder have reached the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Waits until everything in a folder has reached the disk."""
+    for path in [folder, *folder.rglob("*")]:
+        sync_folder(path)  # a file is opened, and waited for, in the same way
 
 
 def write_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
@@ -134,9 +150,9 @@ def describe_run(
         config: Nested mappings.
         overrides: What was typed.
     """
-    write_json(folder / IDENTITY, identity)
     write_yaml(folder / CONFIG, _without_secrets(config))
     write_yaml(folder / OVERRIDES, without_secrets(overrides))
+    write_json(folder / IDENTITY, identity)  # last: what has it can be gone on with
 
 
 def _without_secrets(node: Any, key: str = "") -> Any:

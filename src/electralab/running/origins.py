@@ -11,14 +11,13 @@ from electralab.checking.local_models import LocalModel
 from electralab.checking.model_checks import PART
 from electralab.errors import UserError
 from electralab.running import folder as files
-from electralab.running.resuming import find_resumed
+from electralab.running.resuming import Resumed, find_resumed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from electralab.config import Config, ModelConfig
     from electralab.data.prepare import TrainTokenizer
-    from electralab.tracking.records import RunRecord
     from electralab.tracking.store import Store
 
 
@@ -37,7 +36,7 @@ class Origins:
     model: str | None
     generator: str | None
     tokenizer_path: str | None
-    resumed: RunRecord | None
+    resumed: Resumed | None
     parents: tuple[str, ...]
 
     def tokenizer(

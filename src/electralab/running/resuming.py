@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,18 +11,42 @@ from electralab import processes
 from electralab.checking.local_models import weights_damage
 from electralab.checking.signature import settings, signature
 from electralab.errors import UserError
+from electralab.running import alive, checkpoints
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
     from electralab.config import Config
-    from electralab.tracking.records import RunRecord
     from electralab.tracking.store import Store
+
+log = logging.getLogger(__name__)
 
 AUTO = "auto"
 _SHOWN = 3  # differing keys that a message names
 
 
-def find_resumed(config: Config, *, store: Store | None) -> RunRecord | None:
+@dataclass(frozen=True, kw_only=True)
+class Resumed:
+    """A run to go on with.
+
+    Attributes:
+        run_id: Its id.
+        folder: Its folder.
+        trained: It has its final weights, so that nothing but evaluation is left.
+        checkpoint: What its training goes on from; none: from its beginning, or not at all.
+    """
+
+    run_id: str
+    folder: Path
+    trained: bool
+    checkpoint: Path | None
+
+    @property
+    def begins(self) -> bool:
+        """Whether the run was stopped before it had anything to go on from."""
+        return not self.trained and self.checkpoint is None
+
+
+def find_resumed(config: Config, *, store: Store | None) -> Resumed | None:
     """Returns the run that `resume` means.
 
     Args:
@@ -50,6 +76,11 @@ def find_resumed(config: Config, *, store: Store | None) -> RunRecord | None:
             f"`resume` must name an unfinished run, but {record.folder} is finished; start another "
             f"from it with model=auto model.name_or_path={record.folder}"
         )
+    if process := alive.who_runs(record.folder):
+        raise UserError(
+            f"`resume` must name a run that has stopped, but {record.folder} is running in "
+            f"{process}; stop it first."
+        )
     if differing := _differing(config, record.folder):
         more = f", and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise UserError(
@@ -59,8 +90,7 @@ def find_resumed(config: Config, *, store: Store | None) -> RunRecord | None:
         )
     if not is_trained(record.folder):
         _check_processes(record.folder)
-        _check_checkpoint(record.folder)
-    return record
+    return _from(record.run_id, record.folder)
 
 
 def is_finished(folder: Path) -> bool:
@@ -78,7 +108,7 @@ def began_with(folder: Path) -> int:
     return int(files.read_json(folder / files.IDENTITY).get("processes", 1))
 
 
-def check_data(record: RunRecord | None, *, fingerprint: str) -> None:
+def check_data(record: Resumed | None, *, fingerprint: str) -> None:
     """Refuses to go on with other texts than the run began with.
 
     Args:
@@ -98,19 +128,47 @@ def check_data(record: RunRecord | None, *, fingerprint: str) -> None:
         )
 
 
-def _newest(config: Config) -> RunRecord | None:
+def _newest(config: Config) -> Resumed | None:
     """Returns the newest unfinished run of the same signature that can be gone on with."""
-    from electralab.tracking.records import RunRecord, read_id
+    from electralab.tracking.records import read_id
 
     sign = signature(config)
     folders = Path(config.output_dir, config.name).glob(f"*-{sign}*")
     for folder in sorted(folders, key=lambda path: path.name, reverse=True):
         run_id = read_id(folder)
-        same = began_with(folder) == processes.count()
-        left = is_trained(folder) or (same and files.last_checkpoint(folder))
-        if run_id and left and not is_finished(folder):
-            return RunRecord(run_id, folder)
+        same = is_trained(folder) or began_with(folder) == processes.count()
+        if run_id and same and not is_finished(folder) and not alive.who_runs(folder):
+            return _from(run_id, folder)
     return None
+
+
+def _from(run_id: str, folder: Path) -> Resumed:
+    """Finds what a run goes on from, and says which checkpoints are damaged.
+
+    Raises:
+        UserError: It has checkpoints, but none is whole.
+    """
+    if is_trained(folder):
+        damage = weights_damage(folder / files.MODEL)
+        if damage is None:
+            return Resumed(run_id=run_id, folder=folder, trained=True, checkpoint=None)
+        _say(f"{damage}; its training goes on from the last checkpoint.")
+    checkpoint, damaged = checkpoints.find_whole(folder)
+    if damaged and checkpoint is None:
+        raise UserError(
+            f"`resume` must go on from a whole checkpoint, but {damaged[0]}, and {folder} has no "
+            "other that is whole; start the run again without `resume`."
+        )
+    if checkpoint is None:
+        _say(f"{folder} has no checkpoint yet; its training begins again.")
+    for reason in damaged:
+        _say(f"{reason}; the run goes on from {checkpoint.name}.")
+    return Resumed(run_id=run_id, folder=folder, trained=False, checkpoint=checkpoint)
+
+
+def _say(line: str) -> None:
+    if processes.is_main():
+        log.warning("%s", line)
 
 
 def _differing(config: Config, folder: Path) -> list[str]:
@@ -137,18 +195,4 @@ def _check_processes(folder: Path) -> None:
             f"`resume` must go on with the {began} processes that {folder} began with, but there "
             f"are {processes.count()} instead, whose batches would be others; type "
             f"{processes.command(began)} resume {folder}"
-        )
-
-
-def _check_checkpoint(folder: Path) -> None:
-    checkpoint = files.last_checkpoint(folder)
-    if checkpoint is None:
-        raise UserError(
-            f"`resume` must name a run with a checkpoint, but {folder} has none; start it again "
-            "without `resume`."
-        )
-    if damage := weights_damage(checkpoint):
-        raise UserError(
-            f"`resume` must go on from a whole checkpoint, but {damage}; remove {checkpoint} to go "
-            "on from the one before."
         )

@@ -8,6 +8,8 @@ from transformers.integrations import MLflowCallback
 
 from electralab.tracking.run import TrackedRun
 
+_CLOCKS = ("_runtime", "_per_second", "_time")
+
 
 class RunCallback(MLflowCallback):
     """Sends the Trainer's logs to a tracked run, and does nothing else.
@@ -31,13 +33,32 @@ class RunCallback(MLflowCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """From here on, steps that are in the store already are being replayed."""
         self._training = True
+        if state.is_world_process_zero:
+            self.replay(state.log_history)
+
+    def replay(self, history: list[dict[str, Any]]) -> None:
+        """Records what was logged before a resume and has not reached the store.
+
+        Args:
+            history: Of the Trainer's state.
+        """
+        for logs in history:
+            numbers = {name: value for name, value in logs.items() if name != "step"}
+            self._record(numbers, logs.get("step", 0), replayed=True)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Records every number of a log at the current step."""
         if state.is_world_process_zero:
-            numbers = {name: _number(value) for name, value in (logs or {}).items()}
-            numbers = {name: value for name, value in numbers.items() if value is not None}
-            self._run.log_metrics(numbers, state.global_step, replayed=self._training)
+            self._record(logs or {}, state.global_step, replayed=self._training)
+
+    def _record(self, logs: dict[str, Any], step: int, *, replayed: bool) -> None:
+        numbers = {name: _number(value) for name, value in logs.items()}
+        numbers = {name: value for name, value in numbers.items() if value is not None}
+        # What a clock says is otherwise when a resumed run evaluates once more.
+        clocks = {name: value for name, value in numbers.items() if name.endswith(_CLOCKS)}
+        others = {name: value for name, value in numbers.items() if name not in clocks}
+        self._run.log_metrics(others, step, replayed=replayed)
+        self._run.log_metrics(clocks, step, replayed=True)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Leaves the run open for what is measured after the training."""

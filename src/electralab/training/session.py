@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transformers import PreTrainedModel, Seq2SeqTrainingArguments, TrainerState
-from transformers.trainer import TRAINER_STATE_NAME
+from transformers import PreTrainedModel, Seq2SeqTrainingArguments
 
 from electralab import processes
 from electralab.checking import trainer_args
@@ -19,12 +19,12 @@ from electralab.checking.signature import signature
 from electralab.config import Config
 from electralab.data.contents import contents, source_files
 from electralab.errors import Interrupted, one_line
-from electralab.running import data_report
+from electralab.running import alive, checkpoints, data_report
 from electralab.running import folder as files
 from electralab.running.origins import Origins
 from electralab.running.part import Link, Part
 from electralab.running.report import TIMING_METRICS
-from electralab.running.resuming import is_trained
+from electralab.running.resuming import Resumed
 from electralab.running.run_log import RunLog
 from electralab.running.starts import check_fingerprint, starting_points
 from electralab.tracking import provenance
@@ -32,6 +32,7 @@ from electralab.tracking.callback import RunCallback
 from electralab.tracking.params import flatten
 from electralab.tracking.redaction import mask_text
 from electralab.tracking.run import TrackedRun, tracked_run
+from electralab.training import together
 from electralab.training.build import build_trainer
 from electralab.training.progress import LogFile
 from electralab.training.signals import StopOnSignal
@@ -110,15 +111,16 @@ def track(
             files.describe_run(
                 folder, identity=identity, config=config.model_dump(), overrides=overrides
             )
-            for name in (files.CONFIG, files.OVERRIDES, files.IDENTITY):
-                run.log_artifact(folder / name)
-        with run_log.written_to(folder / files.LOG), _summarised(folder, config, run):
+        written = run_log.written_to(folder / files.LOG)
+        with alive.marked(folder), written, _summarised(folder, config, run):
             run.set_tags({"folder": str(folder)})
             made_with = provenance.provenance()
             provenance.record(run, made_with)
             if processes.is_main():
                 files.write_json(folder / files.PROVENANCE, provenance.plain(made_with))
-            if not resumed:
+            if not resumed or resumed.begins:
+                for name in (files.CONFIG, files.OVERRIDES, files.IDENTITY):
+                    run.log_artifact(folder / name)
                 data_report.keep(data, run=run, folder=folder)
             yield run, folder
 
@@ -134,11 +136,11 @@ def _summarised(folder: Path, config: Config, run: TrackedRun) -> Iterator[None]
         summary |= {"task": config.task.name, "signature": signature(config)}
         if not stopped:
             summary["reason"] = mask_text(one_line(error))
-        files.write_json(folder / files.SUMMARY, summary)
+        with suppress(OSError):  # of a disk that is full, which is what the error says
+            files.write_json(folder / files.SUMMARY, summary)
         # Into the log alone: the command line says the same in its own words.
         logging.getLogger().error("%s", error, exc_info=not stopped)
-        if not stopped or is_trained(folder) or files.last_checkpoint(folder):
-            error.run_folder = folder  # the command line says what to do with it
+        error.run_folder = folder  # the command line says what to do with it
         raise
 
 
@@ -171,9 +173,10 @@ def train(
     run: TrackedRun,
     folder: Path,
     signals: StopOnSignal,
+    resumed: Resumed | None = None,
     link: Link | None = None,
 ) -> ExperimentTrainer:
-    """Trains, or goes on from the last checkpoint, and saves the model.
+    """Trains, or goes on from a checkpoint, and saves the model.
 
     A model that can do the task already is measured before, for the gain.
 
@@ -187,6 +190,7 @@ def train(
     previews = task.previews(data)
     shown = [previews] if previews else []
     judges = _judges(link)
+    recorder = RunCallback(run)
     trainer = build_trainer(
         task=task,
         model=built.model,
@@ -195,7 +199,7 @@ def train(
         seed=config.seed,
         early_stopping_patience=config.trainer.get(trainer_args.PATIENCE),
         callbacks=[
-            RunCallback(run),
+            recorder,
             signals,
             *shown,
             LogFile(previews.rows if previews else []),
@@ -204,21 +208,29 @@ def train(
     )
     if hasattr(previews, "skip_time"):
         previews.skip_time = trainer.skip_time
-    checkpoint = files.last_checkpoint(folder) if config.resume else None
-    trained = config.resume and is_trained(folder)
+    trainer.signals = signals
+    if processes.is_main():
+        checkpoints.clear(folder / files.CHECKPOINTS)
+    together.wait_for_all()
     if built.able and data.validation is not None:
         task.at_start = True
         if processes.is_main():
             task.before(trainer.model, data)  # after a resume too: these are still those weights
-        if checkpoint is None and not trained:
+        if resumed is None or resumed.begins:
             _measure_before(trainer, data, run=run, folder=folder)
+        else:
+            _log_baseline(run, folder)
         task.at_start = False
-    if trained:
-        _load_trained(trainer, folder, checkpoint)
+    if resumed and resumed.trained:
+        _load_trained(trainer, folder)
+        recorder.replay(trainer.state.log_history)
         trainer.pruned = files.read_json(folder / files.PRUNED).get(REASON)
         return trainer
-    # Counters such as that of early stopping go on where they stood.
-    arguments.restore_callback_states_from_checkpoint = checkpoint is not None
+    checkpoint = resumed.checkpoint if resumed else None
+    if checkpoint:
+        # Counters such as that of early stopping go on where they stood.
+        arguments.restore_callback_states_from_checkpoint = True
+        arguments.eval_on_start = False
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
@@ -258,8 +270,15 @@ def _measure_before(
         for name, value in _without_position(found).items()
         if name not in TIMING_METRICS
     }
-    run.log_metrics({f"baseline_{name}": value for name, value in baseline.items()}, 0)
     files.write_json(folder / files.BASELINE, baseline)
+    _log_baseline(run, folder)
+
+
+def _log_baseline(run: TrackedRun, folder: Path) -> None:
+    """Records the measurement before the training; after a resume again, for it may be missing."""
+    baseline = files.read_json(folder / files.BASELINE)
+    run.log_metrics({f"baseline_{name}": value for name, value in baseline.items()}, 0)
+    run.log_metrics(baseline, 0, replayed=True)
 
 
 def keep_artifacts(
@@ -279,18 +298,28 @@ def _save_model(trainer: ExperimentTrainer, folder: Path) -> None:
     """Writes ``model/``, whole or not at all: that it is there means that training is done."""
     unfinished = folder / f".{files.MODEL}"
     shutil.rmtree(unfinished, ignore_errors=True)
-    trainer.model.save_pretrained(unfinished)
-    trainer.processing_class.save_pretrained(unfinished)
+    try:
+        trainer.model.save_pretrained(unfinished)
+        trainer.processing_class.save_pretrained(unfinished)
+        files.sync_tree(unfinished)
+    except BaseException as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        checkpoints.raise_if_full(error, what=f"{files.MODEL}/", run=folder)
+        raise
     shutil.rmtree(folder / files.MODEL, ignore_errors=True)  # of which something is gone
     os.replace(unfinished, folder / files.MODEL)
+    files.sync_folder(folder)
 
 
-def _load_trained(trainer: ExperimentTrainer, folder: Path, checkpoint: Path | None) -> None:
+def _load_trained(trainer: ExperimentTrainer, folder: Path) -> None:
     """Takes the final weights of a run that was stopped after its training."""
     log.info("the training is done; what is left is its evaluation")
     trainer._load_from_checkpoint(str(folder / files.MODEL))
-    if checkpoint:
-        trainer.state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+    with suppress(OSError, ValueError):
+        trainer.state.log_history = json.loads((folder / files.HISTORY).read_text("utf-8"))
+    if last := (trainer.state.log_history or [{}])[-1]:
+        trainer.state.global_step = trainer.state.max_steps = last["step"]
+        trainer.state.epoch = last["epoch"]
 
 
 def evaluate(

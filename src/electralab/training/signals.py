@@ -117,10 +117,5 @@ class StopOnSignal(TrainerCallback):
         self.received = highest(self.received or 0) or None
         if self.received is None:
             return
-        self.cut = True
-        control.should_save = True
+        self.cut = True  # which makes the Trainer save a checkpoint
         control.should_training_stop = True
-        control.should_evaluate = False
-        if args.save_total_limit == 1:
-            # With `load_best_model_at_end` the Trainer would remove all but the best in the end.
-            args.save_total_limit = 2

@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import Seq2SeqTrainer
-from transformers.trainer import TRAINING_ARGS_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
 from electralab.data.rows import EncodedRows
+from electralab.running.folder import read_json
 from electralab.tasks.base import Task
-from electralab.training import window
+from electralab.training import checkpointing, window
 from electralab.training.sampler import EpochSampler, ProcessBatches
+from electralab.training.signals import StopOnSignal
 
 _IDLE = "idle"  # marks a batch that this process goes through for the others' sake
 
@@ -55,6 +56,11 @@ class ExperimentTrainer(Seq2SeqTrainer):
         self._window_start = time.perf_counter()
         self._flos_per_token: int | None = None
         self._shared: ProcessBatches | None = None  # where several processes train
+        self.signals: StopOnSignal | None = None
+        self.owed = self.due = False  # an evaluation, a checkpoint at this step
+        self.ended = False  # resumed at a step where training had come to its end
+        self._ended_step: int | None = None  # that the Trainer has ended once
+        self._resumed: Path | None = None  # the checkpoint that is yet to be taken up
 
     # What a batch is made of.
 
@@ -218,34 +224,100 @@ class ExperimentTrainer(Seq2SeqTrainer):
                 now - self._window_start, 1e-9
             )
             self.window, self._window_start = None, now
+        if "train_loss" in logs:
+            # The Trainer's own is that of the steps since the last resume.
+            mean = self._total_loss_scalar / max(self.state.global_step, 1)
+            logs = {**logs, "train_loss": mean}
         super().log(logs, start_time)
 
-    def train(self, *args: Any, **kwargs: Any) -> Any:
+    @property
+    def is_cut(self) -> bool:
+        """Whether a signal ends the training before its last step."""
+        return self.signals is not None and self.signals.cut
+
+    def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
         """Trains; the clock of the first window starts here."""
         self.window, self._window_start = None, time.perf_counter()
+        self._resumed = Path(resume_from_checkpoint) if resume_from_checkpoint else None
         if self.args.world_size > 1:
             # Measured before, the model counts as prepared, and its gradients would not be shared.
             self.model._is_accelerate_prepared = False
-        return super().train(*args, **kwargs)
+        return super().train(resume_from_checkpoint, **kwargs)
+
+    def _init_training_state(self, *args: Any, **kwargs: Any) -> tuple[int, int]:
+        found = super()._init_training_state(*args, **kwargs)
+        if self._resumed:
+            recorded = read_json(self._resumed / TRAINER_STATE_NAME).get("best_model_checkpoint")
+            # The run may have been moved since.
+            best = Path(self.args.output_dir, Path(recorded).name) if recorded else None
+            self.state.best_model_checkpoint = str(best) if best and best.is_dir() else None
+        return found
+
+    def _take_up(self) -> None:
+        """Goes on from where the checkpoint stands, once the Trainer has set its sums to zero."""
+        if self._resumed:
+            window.take_up(self, self._resumed)
+            self._resumed = None
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        self._take_up()
         if self._shared:
             # Accelerate does not find it behind the batches that a resumed run skips.
             self._shared.sampler.set_epoch(kwargs["epoch"])
-        if self.state.global_step >= self.state.max_steps:
+        if self.owed:
+            self._evaluate_late(kwargs)
+        elif self.ended or self.state.global_step >= self.state.max_steps:
             # Resumed at the end; the Trainer looks at the number of steps only after one more.
             self.control.should_training_stop = True
-            return
-        if kwargs["resume_from_checkpoint"] and kwargs["epoch"] == kwargs["epochs_trained"]:
-            window.take_up(self, Path(kwargs["resume_from_checkpoint"]))
-        super()._run_epoch(*args, **kwargs)
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)
+
+    def _evaluate_late(self, epoch: dict[str, Any]) -> None:
+        """Does the evaluation that a signal left to the run that goes on."""
+        self.owed, self.control.should_evaluate = False, True
+        names = ("model", "trial", "epoch", "ignore_keys_for_eval", "start_time")
+        rest = (self._tr_loss, None, *(epoch[name] for name in names))
+        whole = float(self.state.epoch).is_integer()
+        self._ended_step = self.state.global_step if whole else None
+        self._maybe_log_save_evaluate(*rest)
+        if self.control.should_training_stop and not whole:
+            self.control = self.callback_handler.on_epoch_end(self.args, self.state, self.control)
+            self._maybe_log_save_evaluate(*rest)
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        """Logs, evaluates, and saves a checkpoint when nothing else is left to do at its step.
+
+        The Trainer asks at the end of each step, and again when it leaves an epoch; a checkpoint of
+        before would lack the evaluation at the end of the epoch. What a signal leaves is a moment
+        only, so the evaluation that is due then is done by the run that goes on.
+        """
+        step, control = self.state.global_step, self.control
+        again, self._ended_step = step == self._ended_step, step
+        whole = float(self.state.epoch).is_integer()
+        if self.is_cut:
+            if again and not whole:  # what looks like the end of an epoch is the end of the run
+                control.should_log = control.should_evaluate = control.should_save = False
+            self.owed = self.owed or control.should_evaluate
+            control.should_evaluate = False
+        super()._maybe_log_save_evaluate(*args, **kwargs)
+        if again or not (whole or self.control.should_training_stop):
+            if self.due or self.is_cut:
+                start = time.perf_counter()
+                checkpointing.write(self, due=self.due)
+                self.skip_time(time.perf_counter() - start)
+            self.due = False
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        start = time.perf_counter()
-        name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
-        window.keep(self, Path(self.args.output_dir, name))
-        super()._save_checkpoint(*args, **kwargs)
-        self.skip_time(time.perf_counter() - start)
+        """Notes that a checkpoint is due at this step."""
+        self.due = True
+
+    def _finalize_training(self, *args: Any, **kwargs: Any) -> Any:
+        self._take_up()
+        if self.is_cut:  # the sums and the best weights are those of the run that goes on
+            self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
+            self.is_in_train = False
+            return None
+        return super()._finalize_training(*args, **kwargs)
 
     def _save(self, output_dir: str | None = None, state_dict: dict | None = None) -> None:
         super()._save(output_dir, state_dict)

@@ -1,4 +1,8 @@
-"""What was counted since the last log, so that a resumed run logs what an undisturbed one does."""
+"""Where a training stands at a checkpoint, so that a resumed run logs what an undisturbed one does.
+
+The Trainer's own state holds none of it: sums since the last log, whether training has come to its
+end, and what a signal has left undone.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +19,31 @@ if TYPE_CHECKING:
 FILE = "window{}.json"  # of a checkpoint
 
 
-def keep(trainer: ExperimentTrainer, checkpoint: Path) -> None:
-    """Writes the sums since the last log into a checkpoint; each process has its own.
+def keep(trainer: ExperimentTrainer, checkpoint: Path, *, due: bool) -> None:
+    """Writes into a checkpoint where the training stands; each process has its own.
 
     Args:
         trainer: In the middle of its training.
         checkpoint: The checkpoint's folder.
+        due: Whether an undisturbed run writes this checkpoint too.
     """
     sums = trainer.window
     content = {
         "loss": trainer._tr_loss.item(),
+        "total": trainer._total_loss_scalar,
         "since": trainer._globalstep_last_logged,
         "sums": None if sums is None else sums.tolist(),
         "type": None if sums is None else str(sums.dtype).removeprefix("torch."),
+        "ended": trainer.control.should_training_stop and not trainer.is_cut,
+        "reason": next((judge.reason for judge in _judges(trainer) if judge.reason), None),
+        "owed": trainer.owed,
+        "due": due,
     }
-    checkpoint.mkdir(parents=True, exist_ok=True)
     files.write_json(checkpoint / _file(trainer), content)
 
 
 def take_up(trainer: ExperimentTrainer, checkpoint: Path) -> None:
-    """Goes on with the sums of a checkpoint.
+    """Goes on from where a checkpoint stands.
 
     Args:
         trainer: At the beginning of its first epoch.
@@ -45,10 +54,23 @@ def take_up(trainer: ExperimentTrainer, checkpoint: Path) -> None:
         return
     device = trainer.args.device
     trainer._tr_loss = torch.tensor(found["loss"], device=device)
+    trainer._total_loss_scalar = found.get("total", 0.0)
     trainer._globalstep_last_logged = found["since"]
     if found["sums"] is not None:
         kind = getattr(torch, found["type"])
         trainer.window = torch.tensor(found["sums"], dtype=kind, device=device)
+    trainer.ended = found.get("ended", False)
+    trainer.owed = found.get("owed", False)
+    trainer.due = trainer.owed and found["due"]
+    for judge in _judges(trainer):
+        judge.reason = found.get("reason")
+
+
+def _judges(trainer: ExperimentTrainer) -> list:
+    """Returns the callbacks that may end a training early and say why."""
+    return [
+        callback for callback in trainer.callback_handler.callbacks if hasattr(callback, "reason")
+    ]
 
 
 def _file(trainer: ExperimentTrainer) -> str:
