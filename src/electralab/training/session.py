@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,9 @@ from electralab.tracking.callback import RunCallback
 from electralab.tracking.params import flatten
 from electralab.tracking.redaction import mask_text
 from electralab.tracking.run import TrackedRun, tracked_run
+from electralab.training import disk
 from electralab.training.build import build_trainer
+from electralab.training.health import METRIC as SKIPPED
 from electralab.training.progress import LogFile
 from electralab.training.signals import StopOnSignal
 from electralab.training.trainer import ExperimentTrainer
@@ -112,7 +114,8 @@ def track(
             )
             for name in (files.CONFIG, files.OVERRIDES, files.IDENTITY):
                 run.log_artifact(folder / name)
-        with run_log.written_to(folder / files.LOG), _summarised(folder, config, run):
+        kept = run_log.written_to(folder / files.LOG)
+        with kept, _summarised(folder, config, run), disk.explained(folder):
             run.set_tags({"folder": str(folder)})
             made_with = provenance.provenance()
             provenance.record(run, made_with)
@@ -134,7 +137,8 @@ def _summarised(folder: Path, config: Config, run: TrackedRun) -> Iterator[None]
         summary |= {"task": config.task.name, "signature": signature(config)}
         if not stopped:
             summary["reason"] = mask_text(one_line(error))
-        files.write_json(folder / files.SUMMARY, summary)
+        with suppress(OSError):  # of a disk that is full or gone, which is the reason itself
+            files.write_json(folder / files.SUMMARY, summary)
         # Into the log alone: the command line says the same in its own words.
         logging.getLogger().error("%s", error, exc_info=not stopped)
         if not stopped or is_trained(folder) or files.last_checkpoint(folder):
@@ -194,11 +198,13 @@ def train(
         data=data,
         seed=config.seed,
         early_stopping_patience=config.trainer.get(trainer_args.PATIENCE),
+        on_nan=config.trainer.get(trainer_args.ON_NAN, trainer_args.STOP),
         callbacks=[
             RunCallback(run),
             signals,
             *shown,
             LogFile(previews.rows if previews else []),
+            disk.StillThere(folder),
             *judges,
         ],
     )
@@ -320,9 +326,10 @@ def evaluate(
 
 
 def last_window(history: list[dict[str, float]]) -> dict[str, float]:
-    """Returns the metrics of the last training log."""
+    """Returns the metrics of the last training log, and how many steps were left out in all."""
     window = next((logs for logs in reversed(history) if "loss" in logs), {})
-    return _without_position(window)
+    skipped = [{SKIPPED: logs[SKIPPED]} for logs in history if SKIPPED in logs]
+    return _without_position(window) | (skipped[-1] if skipped else {})
 
 
 def _without_position(logs: dict[str, float]) -> dict[str, float]:

@@ -16,9 +16,11 @@ from transformers import Seq2SeqTrainer
 from transformers.trainer import TRAINING_ARGS_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from electralab.checking.trainer_args import SKIP, STOP
 from electralab.data.rows import EncodedRows
 from electralab.tasks.base import Task
-from electralab.training import window
+from electralab.training import memory, window
+from electralab.training.health import Health
 from electralab.training.sampler import EpochSampler, ProcessBatches
 
 _IDLE = "idle"  # marks a batch that this process goes through for the others' sake
@@ -33,6 +35,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
     Args:
         task: Gives the loss and sums of a batch, its counts and its predictions.
         eval_collator: Collates evaluation batches.
+        on_nan: What happens at a step that is not finite: ``stop`` or ``skip``.
         kwargs: As for `Seq2SeqTrainer`.
     """
 
@@ -43,9 +46,11 @@ class ExperimentTrainer(Seq2SeqTrainer):
         *,
         task: Task,
         eval_collator: Callable,
+        on_nan: str = STOP,
         **kwargs: Any,
     ) -> None:
         super().__init__(compute_metrics=task.compute_metrics, **kwargs)
+        self.health = Health(self, skips=on_nan == SKIP)
         self._task = task
         self._eval_collator = eval_collator
         self._split = "eval"
@@ -115,6 +120,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
         counts = [self._task.count_items(batch) for batch in batches]
         if self._shared and self._shared.idle and self.accelerator.gradient_state.end_of_dataloader:
             batches[-1][_IDLE], counts[-1] = True, counts[-1] * 0
+        self.health.begin(batches)
         totals = torch.stack(counts).sum(0).to(device)
         return batches, self.accelerator.reduce(totals, reduction="sum")
 
@@ -159,7 +165,13 @@ class ExperimentTrainer(Seq2SeqTrainer):
         loss = outputs.loss * (self.accelerator.num_processes * counted)
         sums = outputs.statistics * counted
         self.window = sums if self.window is None else self.window + sums
+        loss = self.health.weigh(loss, sums)
         return (loss, outputs) if return_outputs else loss
+
+    def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Tensor | float:
+        norm = super()._get_grad_norm(*args, **kwargs)
+        self.health.judge(norm)
+        return norm
 
     def floating_point_ops(self, inputs: dict[str, Tensor]) -> int:
         """Counts 6 operations a token and parameter outside the embeddings."""
@@ -190,7 +202,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
         """
         start = time.perf_counter()
         self._split = kwargs.get("metric_key_prefix", "eval")
-        with torch.random.fork_rng(devices=[]):
+        advice = partial(memory.of_evaluation, self.args, max_length=self._task.data.max_length)
+        with torch.random.fork_rng(devices=[]), memory.explained("The evaluation", advice):
             metrics = super().evaluate(*args, **kwargs)
         self.evaluated[self._split] = self.state.global_step, metrics
         self.skip_time(time.perf_counter() - start)
@@ -218,7 +231,14 @@ class ExperimentTrainer(Seq2SeqTrainer):
                 now - self._window_start, 1e-9
             )
             self.window, self._window_start = None, now
+        if "loss" in logs or "train_runtime" in logs:
+            logs = self.health.completed(logs)
         super().log(logs, start_time)
+
+    def _maybe_log_save_evaluate(self, *args: Any, **kwargs: Any) -> None:
+        if self.control.should_log or self.control.should_evaluate or self.control.should_save:
+            self.health.before_log_or_save()
+        super()._maybe_log_save_evaluate(*args, **kwargs)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Trains; the clock of the first window starts here."""
@@ -226,7 +246,9 @@ class ExperimentTrainer(Seq2SeqTrainer):
         if self.args.world_size > 1:
             # Measured before, the model counts as prepared, and its gradients would not be shared.
             self.model._is_accelerate_prepared = False
-        return super().train(*args, **kwargs)
+        advice = partial(memory.of_training, self.args, max_length=self._task.data.max_length)
+        with memory.workers_explained(self.args), memory.explained("The training", advice):
+            return super().train(*args, **kwargs)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         if self._shared:
