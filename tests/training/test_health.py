@@ -10,8 +10,11 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
+from electralab.cli import main
 from electralab.errors import RunFailure
+from electralab.tasks.rtd import ReplacedTokenDetection
 from electralab.training.health import FILE, MOST_IN_A_ROW
+from tests.conftest import TINY
 from tests.training.test_trainer import make_trainer, weights, windows
 
 
@@ -132,3 +135,28 @@ def test_what_was_skipped_survives_a_resume(tmp_path, cut):
     again.train(resume_from_checkpoint=str(tmp_path / "a" / f"checkpoint-{cut}"))
     assert same(weights(again), weights(straight)) and windows(again) == windows(straight)
     assert windows(again)[0]["skipped_steps"] == 2
+
+
+def test_a_run_that_was_stopped_goes_on_from_good_weights(corpus, here, monkeypatch, capsys):
+    words = ["data=text", f"data.path={corpus}", *TINY, "tracking=off"]
+    step, calls = ReplacedTokenDetection.step, iter(range(1, 100))
+
+    def poisoned(task, model, batch, totals):
+        output = step(task, model, batch, totals)
+        output.loss = output.loss * (math.nan if next(calls) == 5 else 1)
+        return output
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReplacedTokenDetection, "step", poisoned)
+        assert main([*words, "name=stopped"]) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    [run] = (here / "outputs" / "stopped").iterdir()
+    assert line.startswith("The training diverged at step 5: loss is nan") and str(run) in line
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["status"] == "FAILED" and summary["reason"] == line.rstrip(".")
+    [batch] = json.loads((run / FILE).read_text())["batches"]
+    assert len(batch["texts"]) == 4 and "[CLS]" in batch["texts"][0]
+    assert main(["resume", str(run)]) == main([*words, "name=straight"]) == 0
+    [straight] = (here / "outputs" / "straight").iterdir()
+    one, other = ((one / "model/model.safetensors").read_bytes() for one in (run, straight))
+    assert one == other

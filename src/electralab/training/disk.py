@@ -19,11 +19,12 @@ from electralab.running import folder as files
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # What libraries say that do not raise an OSError with a number: safetensors and tokenizers, SQLite,
-# torch, NumPy.
+# NumPy; and torch, which does not say why.
 _SAY_FULL = re.compile(
     r"No space left on device|Disk quota exceeded|database or disk is full"
-    r"|PytorchStreamWriter failed writing file|\d+ requested and \d+ written"
+    r"|\d+ requested and \d+ written"
 )
+_SAY_UNWRITTEN = re.compile(r"PytorchStreamWriter failed writing file|iostream error")
 _AWAY = (errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EIO, errno.ESTALE, errno.ENOTCONN)
 
 
@@ -75,6 +76,8 @@ def _reason(error: BaseException, folder: Path) -> str | None:
         number = cause.errno if isinstance(cause, OSError) else None
         if number in _FULL or _SAY_FULL.search(str(cause)):
             return _full(cause, folder)
+        if _SAY_UNWRITTEN.search(str(cause)):
+            return _full(cause, folder, verb="seems to be")
         path = Path(str(getattr(cause, "filename", None) or ""))
         if number in _AWAY and (path == folder or folder in path.parents):
             if not folder.is_dir():
@@ -85,7 +88,7 @@ def _reason(error: BaseException, folder: Path) -> str | None:
     return None
 
 
-def _full(error: BaseException, folder: Path) -> str:
+def _full(error: BaseException, folder: Path, *, verb: str = "is") -> str:
     """Says which disk is full: that of the file, of the folder or of temporary files."""
     named = getattr(error, "filename", None)
     places = [Path(named).parent] if isinstance(named, str) else []
@@ -93,7 +96,7 @@ def _full(error: BaseException, folder: Path) -> str:
     fullest = min(places, key=lambda path: shutil.disk_usage(path).free)
     usage = shutil.disk_usage(fullest)
     return (
-        f"The disk of {fullest} is full ({_size(usage.free)} of {_size(usage.total)} are free); "
+        f"The disk of {fullest} {verb} full ({_size(usage.free)} of {_size(usage.total)} are free); "
         f"free some space there, {_then(folder)}."
     )
 
