@@ -95,10 +95,8 @@ def _full(error: BaseException, folder: Path, *, verb: str = "is") -> str:
     places = [_existing(path) for path in (*places, folder, Path(tempfile.gettempdir()))]
     fullest = min(places, key=lambda path: shutil.disk_usage(path).free)
     usage = shutil.disk_usage(fullest)
-    return (
-        f"The disk of {fullest} {verb} full ({_size(usage.free)} of {_size(usage.total)} are free); "
-        f"free some space there, {_then(folder)}."
-    )
+    left = f"{_size(usage.free)} of {_size(usage.total)} are free"
+    return f"The disk of {fullest} {verb} full ({left}); free some space there, {_then(folder)}."
 
 
 def _gone(folder: Path) -> str:

@@ -177,7 +177,7 @@ class Health:
         self._steps_in_window = trainer.state.global_step - trainer._globalstep_last_logged
 
     def completed(self, logs: dict[str, float]) -> dict[str, float]:
-        """Returns a log with the count, and with the mean loss of the steps that were taken.
+        """Returns a log with the count, and with what was measured in the steps that were taken.
 
         Args:
             logs: Of a window, or of the end of the training.
@@ -191,9 +191,12 @@ class Health:
         if "loss" in logs:
             left_out, self.skipped.in_window = self.skipped.in_window, 0
             taken = self._steps_in_window - left_out
-            if left_out:
-                mean = logs["loss"] * self._steps_in_window / taken if taken else math.nan
-                logs = {**logs, "loss": mean}
+            if not taken:
+                logs = {"learning_rate": logs["learning_rate"]}
+            elif left_out:
+                logs = {**logs, "loss": logs["loss"] * self._steps_in_window / taken}
+            if not math.isfinite(logs.get("grad_norm", 0.0)):  # of the last step
+                logs.pop("grad_norm")
         return {**logs, METRIC: self.skipped.total}
 
     def _is_bad(self, step: _Step) -> Tensor:
