@@ -89,6 +89,27 @@ def test_gradients_that_are_not_finite_stop_as_well(tmp_path):
     assert json.loads((tmp_path / FILE).read_text())["step"] == 4
 
 
+@pytest.mark.parametrize("in_the_loss", [False, True])
+def test_an_overflow_of_scaled_gradients_is_no_failure_but_one_of_the_loss_is(
+    tmp_path, in_the_loss
+):
+    """In fp16 the scaler leaves out such a step by itself, and the next ones are whole."""
+    watch = Watch()
+    trainer = make_trainer(tmp_path / "checkpoints", callbacks=[watch])
+    trainer.accelerator.scaler = torch.amp.GradScaler("cpu")
+    calls = iter(range(1, 100))
+    parameter = next(trainer.model.discriminator.parameters())
+    parameter.register_hook(lambda grad: grad * (math.inf if next(calls) == 4 else 1))
+    if in_the_loss:
+        poison(trainer, 6)
+        with pytest.raises(RunFailure, match="step 6: mlm_loss is nan"):
+            trainer.train()
+    else:
+        trainer.train()
+        third, fourth, fifth = (watch.steps[i][0] for i in (2, 3, 4))
+        assert same(third, fourth) and not same(fourth, fifth)
+
+
 @pytest.mark.parametrize("optim", ["adamw_torch_fused", "adamw_torch", "sgd"])
 def test_a_skipped_step_leaves_no_trace(tmp_path, optim):
     """Neither in the weights nor in the optimiser nor in the means of the window."""

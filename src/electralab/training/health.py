@@ -108,22 +108,22 @@ class Health:
             self._step.losses.append((loss.detach(), sums))
         return loss * (1 + 0 * loss.detach())  # by 1 or by NaN
 
-    def judge(self, norm: Tensor | float) -> None:
+    def judge(self, norm: Tensor | float | None) -> None:
         """Keeps the optimiser from a step that is not finite.
 
         Args:
-            norm: Of the step's gradients, before they are clipped.
+            norm: Of the step's gradients, before they are clipped; none: DeepSpeed keeps it.
 
         Raises:
             RunFailure: The training is not to go on.
         """
         self.settle()
         step, self._step = self._step, None
-        step.norm = torch.as_tensor(norm)
+        step.norm = torch.as_tensor(0.0 if norm is None else norm)
         bad = self._is_bad(step)
         if self._skips:
             self._take_back(step, bad)
-        optimizer = self._trainer.optimizer.optimizer
+        optimizer = self._trainer.optimizer.optimizer  # in accelerate's
         self._unread = step
         if self._on_device and _asks_the_device(optimizer):
             optimizer.found_inf = bad.float()
