@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+_OF_WORKER = "in DataLoader worker process"  # torch's words
+
 
 def one_line(error: BaseException) -> str:
     """Returns what an exception of a library says, in one line without a full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and _OF_WORKER in lines[0]:  # then comes its trace, and what it was in the end
+        lines = [lines[-1].removeprefix(f"{type(error).__name__}: ")]
     text = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
     if not text or isinstance(error, KeyError):  # whose text is the key alone
         text = f"{type(error).__name__} {text}".strip()

@@ -43,14 +43,15 @@ def execute(
     from electralab.running.run_log import RunLog
     from electralab.tasks import task_class
     from electralab.tracking.store import open_store
-    from electralab.training import session, together
+    from electralab.training import disk, memory, session, together
     from electralab.training.determinism import quiet_libraries, seed_everything
     from electralab.training.signals import StopOnSignal
 
     started = time.time()
     quiet_libraries()
     output_dir = Path(config.output_dir).absolute()
-    with together.one_reason(), StopOnSignal() as signals, RunLog() as log:
+    disk_explained = disk.explained(output_dir)
+    with together.one_reason(), StopOnSignal() as signals, RunLog() as log, disk_explained:
         arguments = session.training_arguments(config, output_dir)
         asked = config.tracking.mode == "server"  # a dead one is noticed before any work
         store = open_store(config.tracking, output_dir=output_dir, create=asked)
@@ -58,14 +59,15 @@ def execute(
         task = task_class(config.task.name)(config=config.task, data=config.data)
         task.check_model(origins.model, revision=config.model.revision)
         tokenizer = origins.tokenizer(config.model, task=task.name)
-        with together.main_first():
+        with together.main_first(), memory.explained("Preparing the data", memory.DATA):
             data = task.prepare(tokenizer=tokenizer, cache_dir=output_dir / files.CACHE)
         check_data(origins.resumed, fingerprint=data.fingerprint)
         report.show_data(config, data, stages=stages)
 
         seed_everything(config.seed, deterministic=config.deterministic)
         names = {"name_or_path": origins.model, "generator": origins.generator}
-        built = task.build_model(model=config.model, data=data, **names)
+        with memory.explained("The model", memory.MODEL):
+            built = task.build_model(model=config.model, data=data, **names)
         report.say(f"model  {task.describe(built.model)}", report.device(arguments))
         store = open_store(config.tracking, output_dir=output_dir)
         here: dict[str, Any] = {"data": data, "arguments": arguments, "link": link}

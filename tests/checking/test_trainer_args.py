@@ -78,6 +78,7 @@ def test_checking_imports_nothing_heavy():
         ),
         ({"save_total_limit": "2"}, "`trainer.save_total_limit` must be a whole number or null, but is '2' instead."),
         ({"early_stopping_patience": 0}, "`trainer.early_stopping_patience` must be at least 1, but is 0 instead."),
+        ({"on_nan": "warn"}, "`trainer.on_nan` must be stop or skip, but is 'warn' instead."),
         ({"fp16": True, "bf16": True}, "`trainer.fp16` and `trainer.bf16` must not both be true."),
         (
             {"dataloader_prefetch_factor": 2},
@@ -146,6 +147,7 @@ def test_build_sets_what_the_run_decides(tmp_path):
             "learning_rate": 1e-3,
             "bf16": True,
             "early_stopping_patience": 2,
+            "on_nan": "skip",
             "eval_strategy": "epoch",
         },
         output_dir=tmp_path / "checkpoints",

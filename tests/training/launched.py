@@ -2,12 +2,13 @@
 
 Run as ``torchrun … launched.py JOB.json``. A job has ``commands``, lists of words; ``statuses``,
 the stem of the files to which each process writes how its commands ended; and maybe ``hurt``, what
-happens to process 1 in a step: ``crash``, or ``stop`` (of the launcher).
+happens to process 1 in a step: ``crash``, ``stop`` (of the launcher), or ``nan``.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -33,6 +34,7 @@ def main() -> None:
 
 
 def _hurt(how: str) -> None:
+    from electralab.tasks.rtd import ReplacedTokenDetection
     from electralab.training.trainer import ExperimentTrainer
 
     function, calls = ExperimentTrainer.compute_loss, iter(range(1, 10_000))
@@ -44,7 +46,16 @@ def _hurt(how: str) -> None:
             os.kill(os.getppid(), signal.SIGTERM)
         return function(*args, **kwargs)
 
-    ExperimentTrainer.compute_loss = hurt
+    def poisoned(*args: Any, **kwargs: Any) -> Any:
+        output = step(*args, **kwargs)
+        output.loss = output.loss * (math.nan if next(calls) == STEP else 1)
+        return output
+
+    step = ReplacedTokenDetection.step
+    if how == "nan":
+        ReplacedTokenDetection.step = poisoned
+    else:
+        ExperimentTrainer.compute_loss = hurt
 
 
 if __name__ == "__main__":

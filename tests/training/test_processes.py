@@ -46,6 +46,8 @@ LONG = [
     "trainer.save_steps=1000",
 ]
 LONG += ["trainer.eval_steps=20", "trainer.logging_steps=20", OFF]
+SKIPPING = [*RTD, *STEPS, OFF, "data.packing=none", "name=skipping", "trainer.on_nan=skip"]
+SKIPPING.append("trainer.gradient_accumulation_steps=2")
 
 
 def sized(task: str, name: str, size: int, accumulated: int = 1) -> list[str]:
@@ -65,7 +67,7 @@ def launch(folder: Path, commands: list[list[str]], name: str, **hurt: str) -> S
         env={**os.environ, "PYTHONPATH": str(SCRIPT.parents[2])},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     files = sorted(folder.glob(f"{name}-*.json"))
     return SimpleNamespace(
@@ -102,13 +104,16 @@ def runs(tmp_path_factory):
     classifying.write_csv(folder / "rows.csv", classifying.examples(76))
     translating.write_pairs(folder / "pairs.jsonl", 53)
     stopped = launch(folder, [[*LONG, "name=stopped"]], "stop", hurt="stop")
-    commands = [sized(task, "two", 4) for task in TASKS]
+    commands = [SKIPPING, *(sized(task, "two", 4) for task in TASKS)]
     commands.append(sized("classification", "two-accumulated", 2, 2))
     kept = run_of(folder, "stopped")
     before = {"summary": read(kept), "left": sorted(os.listdir(kept / "checkpoints"))}
     commands += [[*LONG, "name=straight"], ["resume", str(kept)]]
     return SimpleNamespace(
-        folder=folder, stopped=stopped, before=before, all=launch(folder, commands, "all")
+        folder=folder,
+        stopped=stopped,
+        before=before,
+        all=launch(folder, commands, "all", hurt="nan"),
     )
 
 
@@ -167,7 +172,7 @@ def test_they_leave_one_run_with_the_files_of_one_process(runs, here):
 
 def test_one_process_speaks(runs):
     assert runs.all.shown.count("data   62 documents\n") == 1  # prepared once, then from the cache
-    assert runs.all.shown.count("step 9/9 · train") == len(TASKS) + 1
+    assert runs.all.shown.count("step 9/9 · train") == len(TASKS) + 2
     assert "Warning" not in runs.all.shown and "Traceback" not in runs.all.shown
 
 
@@ -197,6 +202,18 @@ def test_another_number_of_processes_does_not_go_on(runs, here, capsys):
         (run / "summary.json").write_text(finished)
     [line] = capsys.readouterr().err.splitlines()
     assert "2 processes" in line and "torchrun --nproc-per-node=2 -m electralab resume" in line
+
+
+def test_a_loss_that_is_not_finite_in_one_process_is_skipped_by_all(runs, here):
+    assert runs.all.status == 0, runs.all.shown
+    run = run_of(here, "skipping")
+    logs = [log for log in read(run, "history.json") if "learning_rate" in log]
+    assert [log["skipped_steps"] for log in logs] == [0, 0, 0, 0, *[1] * 5]
+    assert read(run)["metrics"]["skipped_steps"] == 1
+    kept = read(run, "bad_batch.json")
+    found = [(batch["process"], batch["losses"]["loss"] == "nan") for batch in kept["batches"]]
+    assert kept["step"] == 5
+    assert found == [(0, False), (0, False), (1, True), (1, False)]
 
 
 def test_a_process_that_fails_ends_the_run_and_says_why(runs):

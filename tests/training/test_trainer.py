@@ -42,7 +42,9 @@ class Rows(Dataset):
         return {"input_ids": self.rows[index], "epoch": epoch, "index": index}
 
 
-def make_trainer(folder, *, rows: int = 64, callbacks=(), **arguments) -> ExperimentTrainer:
+def make_trainer(
+    folder, *, rows: int = 64, callbacks=(), on_nan="stop", **arguments
+) -> ExperimentTrainer:
     settings = {
         "output_dir": str(folder),
         "per_device_train_batch_size": 8,
@@ -68,6 +70,7 @@ def make_trainer(folder, *, rows: int = 64, callbacks=(), **arguments) -> Experi
         data_collator=make_collator(seed=11),
         eval_collator=make_collator(seed=2**40, probe=np.cumsum(unigram)),
         task=task,
+        on_nan=on_nan,
         callbacks=list(callbacks),
     )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATIENCE = "early_stopping_patience"
+ON_NAN, STOP, SKIP = "on_nan", "stop", "skip"
 AUTO = "auto"  # of `bf16`: where the hardware has it
 
 _ORDER = "leave it out; the order of examples is a function of `seed` and the epoch"
@@ -155,7 +156,8 @@ def build(
     import torch
     from transformers import Seq2SeqTrainingArguments, Trainer
 
-    names = {name: value for name, value in _plain(trainer).items() if name != PATIENCE}
+    own = (PATIENCE, ON_NAN)  # which the Trainer does not know
+    names = {name: value for name, value in _plain(trainer).items() if name not in own}
     if not has_validation:
         names["eval_strategy"] = "no"
     # The default of transformers is to ask for a GPU as soon as bf16 is set.
@@ -216,7 +218,7 @@ def _plain(trainer: dict[str, Any]) -> dict[str, Any]:
 def _problem(name: str, value: Any) -> str | None:
     if name in _OURS:
         return f"must not stand here; {_OURS[name]}."
-    known = {**trainer_names.fields(), PATIENCE: "int | None"}
+    known = {**trainer_names.fields(), PATIENCE: "int | None", ON_NAN: "str"}
     if name in _GONE and name not in known:
         return f"is no argument of the Trainer (any more); use {_GONE[name]}."
     if name not in known:
@@ -225,6 +227,9 @@ def _problem(name: str, value: Any) -> str | None:
     if name == "bf16":
         is_known = isinstance(value, bool) or value == AUTO
         return None if is_known else f"must be true, false or auto, but is {show(value)} instead."
+    if name == ON_NAN:
+        is_known = value in (STOP, SKIP)
+        return None if is_known else f"must be stop or skip, but is {show(value)} instead."
     parts = [part.split("[")[0].strip() for part in annotation.split("|")]
     if options := trainer_names.choices(annotation):
         if value not in options:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import shutil
@@ -11,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from electralab.checking.local_models import weights_damage
-from electralab.errors import RunFailure
 from electralab.running import folder as files
 
 PREFIX = "checkpoint-"
 STATE, MANIFEST = "trainer_state.json", "manifest.json"
 _TENSORS = ("optimizer.pt", "scheduler.pt")  # which a checkpoint without a manifest must have
 _RANDOM = "rng_state*.pth"  # one a process
-# What libraries say of a full disk where they raise no OSError: safetensors, torch.
-_WRITE_FAILED = ("No space left", "inline_container.cc")
 
 
 def step(checkpoint: Path) -> int:
@@ -184,25 +180,3 @@ def _print(file: Path) -> list[Any]:
     with file.open("rb") as stream:
         content = hashlib.file_digest(stream, "sha256").hexdigest()
     return [file.stat().st_size, content]
-
-
-def raise_if_full(error: BaseException, *, what: str, run: Path) -> None:
-    """Says in one line that there is no room, if that is what an error means.
-
-    Args:
-        error: Met while something was written.
-        what: What was not saved.
-        run: The run's folder.
-
-    Raises:
-        RunFailure: The disk is full.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or any(words in str(cause) for words in _WRITE_FAILED):
-            raise RunFailure(
-                f"{run} must have room for {what}, but its disk is full; what was saved before is "
-                f"whole: make room, then go on with: electralab resume {run}"
-            ) from error
-        cause = cause.__cause__ or cause.__context__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
@@ -17,6 +17,18 @@ _NEVER = logging.CRITICAL + 1
 class _WithoutSecrets(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return mask_text(super().format(record))
+
+
+class _File(logging.FileHandler):
+    """Loses lines where the disk is full or gone, rather than the run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Says nothing: Python would print a trace a line."""
+
+    def close(self) -> None:
+        """Closes the file, whatever is left to be written."""
+        with suppress(OSError):
+            super().close()
 
 
 _FORM = _WithoutSecrets("%(asctime)s %(levelname)s %(message)s")
@@ -55,7 +67,7 @@ class RunLog:
         Args:
             file: Is added to if it exists.
         """
-        handler = logging.FileHandler(file, encoding="utf-8")
+        handler = _File(file, encoding="utf-8")
         handler.setFormatter(_FORM)
         self._memory.setTarget(handler)
         self._memory.flush()

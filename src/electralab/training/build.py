@@ -14,6 +14,8 @@ from transformers import (
     TrainerCallback,
 )
 
+from electralab.checking.trainer_args import STOP
+from electralab.training import memory
 from electralab.training.progress import LinePrinter, ProgressBar
 from electralab.training.together import draw_apart
 from electralab.training.trainer import ExperimentTrainer
@@ -32,6 +34,7 @@ def build_trainer(
     seed: int,
     early_stopping_patience: int | None,
     callbacks: list[TrainerCallback],
+    on_nan: str = STOP,
 ) -> ExperimentTrainer:
     """Builds the Trainer of a run.
 
@@ -43,19 +46,22 @@ def build_trainer(
         seed: Of all that is drawn in training.
         early_stopping_patience: Evaluations without a better metric; none: never stop early.
         callbacks: Besides those for progress and early stopping.
+        on_nan: What happens at a step that is not finite: ``stop`` or ``skip``.
     """
     collate, eval_collate = task.collators(data=data, seed=seed)
-    trainer = ExperimentTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=data.train,
-        eval_dataset=data.validation,
-        data_collator=collate,
-        eval_collator=eval_collate,
-        processing_class=data.tokenizer,
-        task=task,
-        callbacks=callbacks,
-    )
+    with memory.explained("The model", memory.MODEL):  # on its way to the device
+        trainer = ExperimentTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=data.train,
+            eval_dataset=data.validation,
+            data_collator=collate,
+            eval_collator=eval_collate,
+            processing_class=data.tokenizer,
+            task=task,
+            on_nan=on_nan,
+            callbacks=callbacks,
+        )
     draw_apart(seed)
     for shown in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(shown)

@@ -23,7 +23,7 @@ def write(trainer: ExperimentTrainer, *, due: bool) -> None:
             other, and is never the best, for an undisturbed run would not have it.
 
     Raises:
-        RunFailure: The disk is full; what was written of the checkpoint is removed.
+        OSError, RuntimeError: The disk is full, say; what was written of the checkpoint is removed.
     """
     args, name = trainer.args, f"{checkpoints.PREFIX}{trainer.state.global_step}"
     checkpoint = Path(args.output_dir, name)
@@ -34,9 +34,8 @@ def write(trainer: ExperimentTrainer, *, due: bool) -> None:
         if args.should_save:
             checkpoints.seal(unfinished, due=due)
             checkpoints.put(unfinished, checkpoint)
-    except BaseException as error:
+    except BaseException:
         checkpoints.discard(unfinished)
-        checkpoints.raise_if_full(error, what=name, run=checkpoint.parents[1])
         raise
     together.wait_for_all()
     if args.push_to_hub:

@@ -32,8 +32,9 @@ from electralab.tracking.callback import RunCallback
 from electralab.tracking.params import flatten
 from electralab.tracking.redaction import mask_text
 from electralab.tracking.run import TrackedRun, tracked_run
-from electralab.training import together
+from electralab.training import disk, together
 from electralab.training.build import build_trainer
+from electralab.training.health import METRIC as SKIPPED
 from electralab.training.progress import LogFile
 from electralab.training.signals import StopOnSignal
 from electralab.training.trainer import ExperimentTrainer
@@ -111,8 +112,8 @@ def track(
             files.describe_run(
                 folder, identity=identity, config=config.model_dump(), overrides=overrides
             )
-        written = run_log.written_to(folder / files.LOG)
-        with alive.marked(folder), written, _summarised(folder, config, run):
+        written, told = run_log.written_to(folder / files.LOG), _summarised(folder, config, run)
+        with alive.marked(folder), written, told, disk.explained(folder):
             run.set_tags({"folder": str(folder)})
             made_with = provenance.provenance()
             provenance.record(run, made_with)
@@ -136,7 +137,7 @@ def _summarised(folder: Path, config: Config, run: TrackedRun) -> Iterator[None]
         summary |= {"task": config.task.name, "signature": signature(config)}
         if not stopped:
             summary["reason"] = mask_text(one_line(error))
-        with suppress(OSError):  # of a disk that is full, which is what the error says
+        with suppress(OSError):  # of a disk that is full or gone, which is the reason itself
             files.write_json(folder / files.SUMMARY, summary)
         # Into the log alone: the command line says the same in its own words.
         logging.getLogger().error("%s", error, exc_info=not stopped)
@@ -198,11 +199,13 @@ def train(
         data=data,
         seed=config.seed,
         early_stopping_patience=config.trainer.get(trainer_args.PATIENCE),
+        on_nan=config.trainer.get(trainer_args.ON_NAN, trainer_args.STOP),
         callbacks=[
             recorder,
             signals,
             *shown,
             LogFile(previews.rows if previews else []),
+            disk.StillThere(folder),
             *judges,
         ],
     )
@@ -302,9 +305,8 @@ def _save_model(trainer: ExperimentTrainer, folder: Path) -> None:
         trainer.model.save_pretrained(unfinished)
         trainer.processing_class.save_pretrained(unfinished)
         files.sync_tree(unfinished)
-    except BaseException as error:
+    except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
-        checkpoints.raise_if_full(error, what=f"{files.MODEL}/", run=folder)
         raise
     shutil.rmtree(folder / files.MODEL, ignore_errors=True)  # of which something is gone
     os.replace(unfinished, folder / files.MODEL)
@@ -349,9 +351,10 @@ def evaluate(
 
 
 def last_window(history: list[dict[str, float]]) -> dict[str, float]:
-    """Returns the metrics of the last training log."""
+    """Returns the metrics of the last training log, and how many steps were left out in all."""
     window = next((logs for logs in reversed(history) if "loss" in logs), {})
-    return _without_position(window)
+    skipped = [{SKIPPED: logs[SKIPPED]} for logs in history if SKIPPED in logs]
+    return _without_position(window) | (skipped[-1] if skipped else {})
 
 
 def _without_position(logs: dict[str, float]) -> dict[str, float]:

@@ -60,6 +60,15 @@ def highest(number: int) -> int:
     return int(value)
 
 
+def from_all(items: list[Any]) -> list[Any]:
+    """Returns what every process gives, in the order of processes; each must ask."""
+    if processes.count() == 1:
+        return items
+    found: list[list[Any]] = [[]] * processes.count()
+    dist.all_gather_object(found, items, group=_group())
+    return [item for part in found for item in part]
+
+
 def draw_apart(seed: int) -> None:
     """Gives each process its own dropout, by the seed; that of the main one stays as it is."""
     if not processes.is_main():

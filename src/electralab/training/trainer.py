@@ -15,10 +15,12 @@ from torch import Tensor
 from transformers import Seq2SeqTrainer
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
+from electralab.checking.trainer_args import SKIP, STOP
 from electralab.data.rows import EncodedRows
 from electralab.running.folder import read_json
 from electralab.tasks.base import Task
-from electralab.training import checkpointing, window
+from electralab.training import checkpointing, memory, window
+from electralab.training.health import Health
 from electralab.training.sampler import EpochSampler, ProcessBatches
 from electralab.training.signals import StopOnSignal
 
@@ -34,6 +36,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
     Args:
         task: Gives the loss and sums of a batch, its counts and its predictions.
         eval_collator: Collates evaluation batches.
+        on_nan: What happens at a step that is not finite: ``stop`` or ``skip``.
         kwargs: As for `Seq2SeqTrainer`.
     """
 
@@ -44,9 +47,11 @@ class ExperimentTrainer(Seq2SeqTrainer):
         *,
         task: Task,
         eval_collator: Callable,
+        on_nan: str = STOP,
         **kwargs: Any,
     ) -> None:
         super().__init__(compute_metrics=task.compute_metrics, **kwargs)
+        self.health = Health(self, skips=on_nan == SKIP)
         self._task = task
         self._eval_collator = eval_collator
         self._split = "eval"
@@ -121,6 +126,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
         counts = [self._task.count_items(batch) for batch in batches]
         if self._shared and self._shared.idle and self.accelerator.gradient_state.end_of_dataloader:
             batches[-1][_IDLE], counts[-1] = True, counts[-1] * 0
+        self.health.begin(batches)
         totals = torch.stack(counts).sum(0).to(device)
         return batches, self.accelerator.reduce(totals, reduction="sum")
 
@@ -165,7 +171,13 @@ class ExperimentTrainer(Seq2SeqTrainer):
         loss = outputs.loss * (self.accelerator.num_processes * counted)
         sums = outputs.statistics * counted
         self.window = sums if self.window is None else self.window + sums
+        loss = self.health.weigh(loss, sums)
         return (loss, outputs) if return_outputs else loss
+
+    def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Tensor | float:
+        norm = super()._get_grad_norm(*args, **kwargs)
+        self.health.judge(norm)
+        return norm
 
     def floating_point_ops(self, inputs: dict[str, Tensor]) -> int:
         """Counts 6 operations a token and parameter outside the embeddings."""
@@ -196,7 +208,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
         """
         start = time.perf_counter()
         self._split = kwargs.get("metric_key_prefix", "eval")
-        with torch.random.fork_rng(devices=[]):
+        advice = partial(memory.of_evaluation, self.args, max_length=self._task.data.max_length)
+        with torch.random.fork_rng(devices=[]), memory.explained("The evaluation", advice):
             metrics = super().evaluate(*args, **kwargs)
         self.evaluated[self._split] = self.state.global_step, metrics
         self.skip_time(time.perf_counter() - start)
@@ -228,6 +241,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
             # The Trainer's own is that of the steps since the last resume.
             mean = self._total_loss_scalar / max(self.state.global_step, 1)
             logs = {**logs, "train_loss": mean}
+        if "loss" in logs or "train_runtime" in logs:
+            logs = self.health.completed(logs)
         super().log(logs, start_time)
 
     @property
@@ -242,7 +257,9 @@ class ExperimentTrainer(Seq2SeqTrainer):
         if self.args.world_size > 1:
             # Measured before, the model counts as prepared, and its gradients would not be shared.
             self.model._is_accelerate_prepared = False
-        return super().train(resume_from_checkpoint, **kwargs)
+        advice = partial(memory.of_training, self.args, max_length=self._task.data.max_length)
+        with memory.workers_explained(self.args), memory.explained("The training", advice):
+            return super().train(resume_from_checkpoint, **kwargs)
 
     def _init_training_state(self, *args: Any, **kwargs: Any) -> tuple[int, int]:
         found = super()._init_training_state(*args, **kwargs)
@@ -292,6 +309,9 @@ class ExperimentTrainer(Seq2SeqTrainer):
         only, so the evaluation that is due then is done by the run that goes on.
         """
         step, control = self.state.global_step, self.control
+        asked = control.should_log or control.should_evaluate or control.should_save
+        if asked or self.is_cut:
+            self.health.before_log_or_save()
         again, self._ended_step = step == self._ended_step, step
         whole = float(self.state.epoch).is_integer()
         if self.is_cut:
