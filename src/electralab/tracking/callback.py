@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from transformers.integrations import MLflowCallback
@@ -29,15 +30,20 @@ class RunCallback(MLflowCallback):
         """Nothing to set up: the run is open."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """From here on, steps that are in the store already are being replayed."""
+        """From here on, steps that are recorded already are being replayed.
+
+        What a checkpoint knows and the record does not was lost when the power went.
+        """
         self._training = True
+        for logs in state.log_history if state.is_world_process_zero else ():
+            finite = {name: value for name, value in _numbers(logs).items() if math.isfinite(value)}
+            step = int(finite.pop("step"))
+            self._run.log_metrics(finite, step, replayed=True)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Records every number of a log at the current step."""
         if state.is_world_process_zero:
-            numbers = {name: _number(value) for name, value in (logs or {}).items()}
-            numbers = {name: value for name, value in numbers.items() if value is not None}
-            self._run.log_metrics(numbers, state.global_step, replayed=self._training)
+            self._run.log_metrics(_numbers(logs), state.global_step, replayed=self._training)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Leaves the run open for what is measured after the training."""
@@ -48,6 +54,11 @@ class RunCallback(MLflowCallback):
 
     def __del__(self) -> None:
         """Ends no run, unlike the stock callback."""
+
+
+def _numbers(logs: Any) -> dict[str, float]:
+    found = {name: _number(value) for name, value in (logs or {}).items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _number(value: Any) -> float | None:

@@ -110,6 +110,8 @@ def track(
             files.describe_run(
                 folder, identity=identity, config=config.model_dump(), overrides=overrides
             )
+        run.keep_in(folder)
+        if not resumed:
             for name in (files.CONFIG, files.OVERRIDES, files.IDENTITY):
                 run.log_artifact(folder / name)
         with run_log.written_to(folder / files.LOG), _summarised(folder, config, run):
@@ -135,6 +137,9 @@ def _summarised(folder: Path, config: Config, run: TrackedRun) -> Iterator[None]
         if not stopped:
             summary["reason"] = mask_text(one_line(error))
         files.write_json(folder / files.SUMMARY, summary)
+        if undelivered := run.end(error):
+            files.write_json(folder / files.SUMMARY, summary | {files.UNDELIVERED: undelivered})
+            run.warn()
         # Into the log alone: the command line says the same in its own words.
         logging.getLogger().error("%s", error, exc_info=not stopped)
         if not stopped or is_trained(folder) or files.last_checkpoint(folder):
