@@ -84,7 +84,7 @@ def say(run: TrackedRun, first: int, folder: Path) -> None:
     run.log_table([{"step": first}], "table.json")
     (folder / f"file{first}.txt").write_text(str(first))
     run.log_artifact(folder / f"file{first}.txt")
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 2  # each call that waited would take one
 
 
 def wait_for_trouble(run: TrackedRun) -> None:
@@ -131,7 +131,7 @@ def test_a_server_that_stays_away_fails_nothing_and_sync_delivers_the_rest(
         faulty.break_down(fault)
         say(run, STEPS, folder)
         ended = time.monotonic()
-    assert time.monotonic() - ended < 6
+    assert time.monotonic() - ended < 12
     why = "Connection refused" if fault == "dead" else "it did not answer in time"
     lacking = f"20 metric points, 2 tags, 2 artifacts and its status ({why})"
     assert run.undelivered == lacking
@@ -271,7 +271,7 @@ def test_a_store_that_is_locked_to_the_end_and_beyond_has_every_point_once(
         lock.__enter__()
         say(run, 0, folder)
         ended = time.monotonic()
-    assert time.monotonic() - ended < 3 and "did not answer in time" in run.undelivered
+    assert time.monotonic() - ended < 10 and "did not answer in time" in run.undelivered
     lock.__exit__(None, None, None)
     assert main(["sync", str(folder)]) == 0
     check(store, run.run_id, steps=STEPS)
@@ -322,3 +322,20 @@ def test_an_end_that_was_not_delivered_does_not_end_the_run_that_goes_on(
     found = store.client().get_run(run.run_id)
     assert found.info.status == "FINISHED" and "failure" not in found.data.tags
     assert "ZeroDivisionError" in artifact(store, run.run_id, "failure.txt")
+
+
+def test_impatience_with_a_store_ends_the_waiting_and_not_the_run(store, folder):
+    """A run that is complete stays so; the command line still ends as stopped."""
+
+    def silent(entry):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+
+    with start(store, folder) as run:
+        assert run.flush()
+        run._writer._send = silent
+        started = time.monotonic()
+        run.end()
+        assert time.monotonic() - started < 5 and run.undelivered
+        run._writer._send = run._send
+    assert run.undelivered.endswith("(it did not answer in time)")

@@ -9,7 +9,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class TrackedRun:
         """
         if self._client is None:
             return
-        self._folder = folder
+        self._folder = folder = folder.absolute()
         self._journal.keep_in(folder, run_id=self.run_id, store=self.store.described_in(folder))
         for entry in self._journal.entries():
             for name, value, _, step in entry.get(POINTS, ()):
@@ -112,8 +112,8 @@ class TrackedRun:
             folder: Artifact folder to put it in; the top when None.
         """
         path = Path(path).absolute()
-        if self._folder and path.is_relative_to(self._folder.absolute()):  # which may be moved
-            path = path.relative_to(self._folder.absolute())
+        if self._folder and path.is_relative_to(self._folder):  # which may be moved
+            path = path.relative_to(self._folder)
         self._put({delivery.FILE: str(path), delivery.TO: folder})
 
     def log_text(self, text: str, name: str) -> None:
@@ -181,7 +181,9 @@ class TrackedRun:
         if error and not stopped:
             self.log_text(mask_text("".join(traceback.format_exception(error))), "failure.txt")
         self._put({delivery.STATUS: status, delivery.AT: int(time.time() * 1000)})
-        self._writer.deliver(STOPPED_PATIENCE if stopped else PATIENCE)
+        # Who is impatient with the store stops no more than the waiting for it.
+        with suppress(Interrupted, KeyboardInterrupt):
+            self._writer.deliver(STOPPED_PATIENCE if stopped else PATIENCE)
         self.undelivered = self._missing()
         return self.undelivered
 
