@@ -14,7 +14,7 @@ from electralab.tracking.store import reason
 logger = logging.getLogger(__name__)
 
 INTERVAL = 1.0  # seconds in which points gather
-LONGEST_PAUSE = 15.0  # seconds between two tries at a store that does not answer
+LONGEST_PAUSE = 5.0  # seconds between two tries at a store that does not answer
 
 
 class Writer:
