@@ -21,6 +21,7 @@ VERBS = {
     "check": "electralab.verbs.check:main",
     "rerun": "electralab.verbs.rerun:main",
     "resume": "electralab.verbs.resume:main",
+    "sync": "electralab.verbs.sync:main",
     "predict": "electralab.verbs.predict:main",
     "export": "electralab.verbs.export:main",
     "compare": "electralab.verbs.compare:main",

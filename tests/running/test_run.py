@@ -53,7 +53,7 @@ def test_a_run_leaves_all_that_it_promises(corpus, here, capsys):
     [run] = runs(here)
     present = {path.name for path in run.iterdir()}
     files = {"config.yaml", "overrides.yaml", "run.json", "run.log", "summary.json"}
-    files |= {"data.json", "data.png", "history.json", "provenance.json"}
+    files |= {"data.json", "data.png", "history.json", "provenance.json", "tracking.jsonl"}
     assert present == files | {"checkpoints", "model"}
     summary = summary_of(run)
     assert summary["status"] == "FINISHED" and summary["task"] == "rtd"

@@ -2,21 +2,27 @@ from __future__ import annotations
 
 import json
 import logging
-import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from electralab.errors import Interrupted, RunFailure, UserError
-from electralab.tracking.run import TrackedRun, tracked_run
+from electralab.errors import Interrupted, UserError
+from electralab.tracking.run import tracked_run
 from electralab.tracking.store import Store
 
 CONFIG = {"task": {"name": "rtd", "mask_prob": 0.15}, "seed": 1}
 
 
-def start(store: Store, **changed):
+@contextmanager
+def start(store: Store, folder: Path | None = None, **changed):
+    """A run, kept in a folder if there is one."""
     given = {"experiment": "rtd", "run_name": "a", "params": CONFIG, **changed}
-    return tracked_run(store, **given)
+    with tracked_run(store, **given) as run:
+        if folder:
+            folder.mkdir(exist_ok=True)
+            run.keep_in(folder)
+        yield run
 
 
 def artifact(store: Store, run_id: str, name: str) -> str:
@@ -52,14 +58,15 @@ def test_more_parameters_than_a_batch_and_long_values_are_all_kept(store):
     assert "params/long.txt" in found.params["long"]
 
 
-def test_credentials_reach_no_store(store):
+def test_credentials_reach_neither_store_nor_folder(store, tmp_path):
     secret = "s3cret-value"
     params = {"trainer": {"hub_token": secret}, "tracking": {"uri": f"http://me:{secret}@h"}}
-    with pytest.raises(ValueError), start(store, params=params, tags={"api_key": secret}):
+    tags = {"api_key": secret}
+    with pytest.raises(ValueError), start(store, tmp_path / "run", params=params, tags=tags):
         raise ValueError(f"at http://me:{secret}@h")
     root = Path(store.uri.removeprefix("sqlite:///")).parent
     files = [path for path in root.rglob("*") if path.is_file()]
-    assert len(files) >= 2
+    assert len(files) >= 3
     assert not [path for path in files if secret.encode() in path.read_bytes()]
 
 
@@ -84,14 +91,16 @@ def test_a_stopped_run_is_killed(store, stop):
     assert history(store, run.run_id, "loss") == [(1, 2.0)]
 
 
-def test_resume_goes_on_in_the_same_run_and_writes_no_point_twice(store):
-    with pytest.raises(RuntimeError), start(store) as run:
+def test_resume_goes_on_in_the_same_run_and_writes_no_point_twice(store, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(RuntimeError), start(store, folder) as run:
         for step in (10, 20, 30):
             run.log_metrics({"loss": float(step)}, step)
         run.log_table([{"step": 10, "text": "a"}], "previews.json")
         raise RuntimeError("power cut")
-    with start(store, run_id=run.run_id, params={"seed": 2}, tags={"resumed": "yes"}) as again:
-        assert again.run_id == run.run_id
+    changed = {"run_id": run.run_id, "params": {"seed": 2}, "tags": {"resumed": "yes"}}
+    with start(store, folder, **changed) as again:
+        assert again.run_id == run.run_id and again.flush()
         assert store.client().get_run(run.run_id).info.status == "RUNNING"
         for step in (20, 30, 40):  # the checkpoint was of step 10
             again.log_metrics({"loss": step + 0.5}, step, replayed=True)
@@ -183,57 +192,3 @@ def test_a_run_id_in_the_environment_changes_nothing(store, monkeypatch):
     monkeypatch.setenv("MLFLOW_RUN_ID", "f" * 32)
     with start(store) as run:
         assert run.run_id != "f" * 32
-
-
-def break_log_batch(run: TrackedRun, monkeypatch) -> list[bool]:
-    """Makes the store refuse batches while the list holds True."""
-    dead, log_batch = [True], run._client.log_batch
-
-    def maybe(*args, **kwargs):
-        if dead[0]:
-            raise ConnectionError("[Errno 111] Connection refused")
-        return log_batch(*args, **kwargs)
-
-    monkeypatch.setattr(run._client, "log_batch", maybe)
-    return dead
-
-
-def test_points_wait_for_a_store_that_comes_back(store, monkeypatch):
-    with start(store) as run:
-        dead = break_log_batch(run, monkeypatch)
-        run.log_metrics({"loss": 1.0}, 1)
-        time.sleep(1.5)  # one try fails
-        run.log_metrics({"loss": 2.0}, 2)
-        dead[0] = False
-    assert history(store, run.run_id, "loss") == [(1, 1.0), (2, 2.0)]
-
-
-def test_a_store_that_stays_away_fails_the_run_only_at_its_end(store, monkeypatch):
-    reached = []
-    with pytest.raises(RunFailure, match=r"lacks 2 metric points \(Connection refused\)") as caught:  # noqa: SIM117
-        with start(store) as run:
-            break_log_batch(run, monkeypatch)
-            run.log_metrics({"loss": 1.0, "acc": 0.5}, 1)
-            reached.append("the last line of the run")
-    assert reached and len(str(caught.value).splitlines()) == 1
-
-
-def test_the_runs_own_error_goes_before_the_stores(store, monkeypatch):
-    with pytest.raises(KeyError), start(store) as run:
-        break_log_batch(run, monkeypatch)
-        run.log_metrics({"loss": 1.0}, 1)
-        raise KeyError("x")
-
-
-def test_logging_does_not_wait_for_the_store(store, monkeypatch):
-    with start(store) as run:
-        send = run._client.log_batch
-        monkeypatch.setattr(
-            run._client, "log_batch", lambda *a, **k: (time.sleep(0.3), send(*a, **k))
-        )
-        run.log_metrics({"warm": 0.0}, 0)
-        started = time.monotonic()
-        for step in range(100):
-            run.log_metrics({"loss": float(step)}, step)
-        assert time.monotonic() - started < 0.2
-    assert len(history(store, run.run_id, "loss")) == 100

@@ -133,6 +133,10 @@ class ChainRecord:
                 )
             )
             self._folder = earlier[1] if earlier else self._new_folder(output_dir, part.folder)
+            self._run.keep_in(self._folder)
+            if not earlier:
+                for name in (files.CONFIG, files.OVERRIDES):
+                    self._run.log_artifact(self._folder / name)
             words = without_secrets(self.overrides)
             command = shlex.join(["electralab", *words])
             self._run.set_tags({"folder": str(self._folder), "command": command})
@@ -149,8 +153,6 @@ class ChainRecord:
         identity["contents"] = " ".join(parts)
         config = self.chain.model_dump()
         files.describe_run(folder, identity=identity, config=config, overrides=self.overrides)
-        for name in (files.CONFIG, files.OVERRIDES):
-            self._run.log_artifact(folder / name)
         return folder
 
 

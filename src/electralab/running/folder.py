@@ -20,6 +20,7 @@ IDENTITY, SUMMARY, BASELINE = "run.json", "summary.json", "baseline.json"
 HISTORY = "history.json"  # what was logged at each step
 PROVENANCE = "provenance.json"  # code, packages and machine
 PRUNED = "pruned.json"  # why a search stopped the training, where one did
+UNDELIVERED = "undelivered"  # in a summary: what the tracking store lacks
 SWEEP = "sweep.json"  # of a sweep's folder
 CHECKPOINTS, MODEL = "checkpoints", "model"
 CACHE = "cache"  # of an output folder, beside its runs

@@ -92,6 +92,9 @@ def conclude(
     if not processes.is_main():
         return {}
     summary = summarise(config, run=run, folder=folder, data=data, metrics=metrics, started=started)
+    if undelivered := run.end():
+        summary[files.UNDELIVERED] = undelivered
+        files.write_json(folder / files.SUMMARY, summary)
     show_summary(summary, task=task, config=config, data=data, folder=folder, alone=alone)
     return summary
 
@@ -156,6 +159,8 @@ def show_summary(
 ) -> None:
     """Prints the results and, of a run that is no part of a chain, the commands to type next."""
     before = summary["baseline_metrics"]
+    lacking = summary.get(files.UNDELIVERED)
+    sync = command_line("electralab sync", [short(folder)])
     highlights = task.highlights(summary["metrics"], baseline=before, data=data)
     typed = next_commands(config, folder, texts=task.examples(data)) if alone else []
     say(
@@ -164,6 +169,7 @@ def show_summary(
         *(f"  {line}".rstrip() for line in highlights),
         f"  run folder     {shlex.quote(short(folder))}",
         f"  run id         {summary['run_id']}",
+        *([f"  the store lacks {lacking}: {sync}"] if lacking else []),
         *(["", "next"] if typed else []),
         *(f"  {line}" for line in typed),
     )

@@ -171,6 +171,7 @@ class SweepRecord:
                 run_id=self._earlier(),
             )
         )
+        self._run.keep_in(self.folder)
         provenance.record(self._run, provenance.provenance())
         self._write("RUNNING")
         self.save_view([objective["metric"] for objective in self._objective])

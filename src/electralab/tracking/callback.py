@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from transformers.integrations import MLflowCallback
@@ -31,29 +32,30 @@ class RunCallback(MLflowCallback):
         """Nothing to set up: the run is open."""
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """From here on, steps that are in the store already are being replayed."""
+        """From here on, steps that are recorded already are being replayed.
+
+        What a checkpoint knows and the record does not was lost when the power went.
+        """
         self._training = True
         if state.is_world_process_zero:
             self.replay(state.log_history)
 
     def replay(self, history: list[dict[str, Any]]) -> None:
-        """Records what was logged before a resume and has not reached the store.
+        """Records what was logged before a resume and is not in the record.
 
         Args:
             history: Of the Trainer's state.
         """
         for logs in history:
-            numbers = {name: value for name, value in logs.items() if name != "step"}
-            self._record(numbers, logs.get("step", 0), replayed=True)
+            finite = {name: value for name, value in _numbers(logs).items() if math.isfinite(value)}
+            self._record(finite, int(finite.pop("step", 0)), replayed=True)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         """Records every number of a log at the current step."""
         if state.is_world_process_zero:
-            self._record(logs or {}, state.global_step, replayed=self._training)
+            self._record(_numbers(logs), state.global_step, replayed=self._training)
 
-    def _record(self, logs: dict[str, Any], step: int, *, replayed: bool) -> None:
-        numbers = {name: _number(value) for name, value in logs.items()}
-        numbers = {name: value for name, value in numbers.items() if value is not None}
+    def _record(self, numbers: dict[str, float], step: int, *, replayed: bool) -> None:
         # What a clock says is otherwise when a resumed run evaluates once more.
         clocks = {name: value for name, value in numbers.items() if name.endswith(_CLOCKS)}
         others = {name: value for name, value in numbers.items() if name not in clocks}
@@ -69,6 +71,11 @@ class RunCallback(MLflowCallback):
 
     def __del__(self) -> None:
         """Ends no run, unlike the stock callback."""
+
+
+def _numbers(logs: Any) -> dict[str, float]:
+    found = {name: _number(value) for name, value in (logs or {}).items()}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _number(value: Any) -> float | None:

@@ -5,62 +5,88 @@ from __future__ import annotations
 import json
 import logging
 import math
-import tempfile
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from electralab.errors import Interrupted, RunFailure, UserError
+from electralab.errors import Interrupted, UserError
+from electralab.tracking import delivery
 from electralab.tracking.fluent import activated
+from electralab.tracking.journal import BATCH, POINTS, Entry, Journal
 from electralab.tracking.params import MAX_PARAM, MAX_TAG, entity_key, flatten, shorten
 from electralab.tracking.redaction import mask_text
 from electralab.tracking.store import Store, asked, reason
-from electralab.tracking.writer import MetricWriter
+from electralab.tracking.writer import Writer
 
 logger = logging.getLogger(__name__)
 
-PARAMS_PER_BATCH = 100
+PATIENCE = 20.0  # seconds at the end of a run in which the store may take what it lacks
+STOPPED_PATIENCE = 5.0  # the same where somebody waits for the run to stop
 
 
 class TrackedRun:
     """A run in a store, or the same object without one.
 
-    What the store does not take is counted, never raised: a training does not die of its record.
+    Nothing here waits for the store or fails for it, but for the end, which waits for a bounded
+    time: a training does not suffer from its record. What the store does not take stays in the
+    journal in the run's folder.
 
     Args:
         store: Where the run is recorded.
         run_id: The run's id.
+
+    Attributes:
+        undelivered: What the store lacks at the end, in words; empty if it has everything.
     """
 
     def __init__(self, *, store: Store, run_id: str) -> None:
         self.store = store
         self.run_id = run_id
-        self.missing: list[str] = []  # what the store did not take, a line each
+        self.undelivered = ""
         self._client = None if store.mode == "off" else store.client()
         self._logged: dict[tuple[str, int], float] = {}
         self._history: set[tuple[str, int]] = set()  # points from before a resume
         self._moment = 0  # of the last point, in ms since the epoch
         self._not_finite: set[str] = set()
         self._tables: dict[str, list[dict[str, Any]]] = {}
-        self._writer = MetricWriter(self._send)
+        self._folder: Path | None = None
+        self._journal = Journal()
+        self._writer = Writer(self._journal, self._send)
         self._failure: str | None = None
+        self._ended: str | None = None
+
+    def keep_in(self, folder: Path) -> None:
+        """Keeps what the run says in its folder, and begins to send it.
+
+        Args:
+            folder: The run's. What an earlier process has left there is sent first.
+        """
+        if self._client is None:
+            return
+        self._folder = folder = folder.absolute()
+        self._journal.keep_in(folder, run_id=self.run_id, store=self.store.described_in(folder))
+        for entry in self._journal.entries():
+            for name, value, _, step in entry.get(POINTS, ()):
+                self._history.add((name, step))
+                self._logged[name, step] = value
+        self._writer.start()
 
     def log_metrics(
         self, metrics: Mapping[str, float], step: int, *, replayed: bool = False
     ) -> None:
-        """Records finite numbers at a step; returns at once, the store hears of them later.
+        """Records finite numbers at a step.
 
         A point that was recorded with the same value is dropped.
 
         Args:
             metrics: Names and numbers.
             step: Optimiser steps so far.
-            replayed: True while a resumed run walks again over steps that are in the store
-                already; what is recorded at such a step stays.
+            replayed: True while a resumed run walks again over steps that are recorded already;
+                what is recorded at such a step stays.
         """
         # Never twice the same moment: the UI shows the latest point of a step.
         self._moment = max(int(time.time() * 1000), self._moment + 1)
@@ -75,32 +101,24 @@ class TrackedRun:
             elif self._logged.get(key) != value and not (replayed and key in self._history):
                 self._logged[key] = value
                 points.append((key[0], value, self._moment, int(step)))
-        if points and self._client:
-            self._writer.put(points)
+        for first in range(0, len(points), BATCH):
+            self._put({POINTS: points[first : first + BATCH]})
 
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
-        """Records a file, or a folder with all that is in it.
+        """Records a file, or a folder with all that is in it, as it is when it is sent.
 
         Args:
             path: The file or folder.
             folder: Artifact folder to put it in; the top when None.
         """
-        if self._client is None:
-            return
-        send = self._client.log_artifacts if Path(path).is_dir() else self._client.log_artifact
-        if Path(path).is_dir():
-            folder = f"{folder}/{Path(path).name}" if folder else Path(path).name
-        self._try(f"artifact {Path(path).name}", send, self.run_id, str(path), folder)
+        path = Path(path).absolute()
+        if self._folder and path.is_relative_to(self._folder):  # which may be moved
+            path = path.relative_to(self._folder)
+        self._put({delivery.FILE: str(path), delivery.TO: folder})
 
     def log_text(self, text: str, name: str) -> None:
         """Records a text as the artifact `name`, such as ``provenance/git.diff``."""
-        if self._client is None:
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, Path(name).name)
-            file.write_text(text, encoding="utf-8")
-            parent = Path(name).parent.as_posix()
-            self.log_artifact(file, None if parent == "." else parent)
+        self._put({delivery.TEXT: text, delivery.TO: name})
 
     def log_dict(self, content: Any, name: str) -> None:
         """Records plain data as JSON in the artifact `name`."""
@@ -113,8 +131,6 @@ class TrackedRun:
             rows: One mapping from column to value a row.
             name: Artifact name ending in ``.json``.
         """
-        if self._client is None:
-            return
         table = self._tables.get(name)
         if table is None:
             table = self._tables[name] = self._read_table(name)
@@ -128,17 +144,14 @@ class TrackedRun:
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
         """Records tags; credentials in them are hidden, and one too long becomes a file."""
-        if self._client is None or not tags:
-            return
         short, files = shorten(flatten(tags), limit=MAX_TAG, folder="tags")
-        self._try("tags", self._log_batch, tags=short)
+        self._put_pairs(delivery.TAGS, short)
         for path, text in files.items():
             self.log_text(text, path)
 
-    def flush(self) -> None:
-        """Waits until the store has all metrics, or has refused them once."""
-        if left := self._writer.flush():
-            self._note(f"{left} metric points", self._writer.failure)
+    def flush(self) -> bool:
+        """Waits until the store has everything, or has refused it; returns whether it has."""
+        return self._client is None or self._writer.deliver(PATIENCE)
 
     def fail(self, why: str) -> None:
         """Ends the run as FAILED, with a reason but without an exception.
@@ -148,13 +161,52 @@ class TrackedRun:
         """
         self._failure = why
 
+    def end(self, error: BaseException | None = None) -> str:
+        """Says how the run ended, and waits for the store, but not for long.
+
+        Args:
+            error: What ended it; none: it came to its end.
+
+        Returns:
+            What the store lacks, in words; empty if it has everything.
+        """
+        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+        status = "KILLED" if stopped else "FAILED" if error or self._failure else "FINISHED"
+        if self._client is None or self._ended == status:
+            return self.undelivered
+        self._ended = status
+        if status == "FAILED":
+            line = self._failure or f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            self.set_tags({"failure": mask_text(line)})
+        if error and not stopped:
+            self.log_text(mask_text("".join(traceback.format_exception(error))), "failure.txt")
+        self._put({delivery.STATUS: status, delivery.AT: int(time.time() * 1000)})
+        # Who is impatient with the store stops no more than the waiting for it.
+        with suppress(Interrupted, KeyboardInterrupt):
+            self._writer.deliver(STOPPED_PATIENCE if stopped else PATIENCE)
+        self.undelivered = self._missing()
+        return self.undelivered
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run has been ended."""
+        return self._ended is not None
+
+    def close(self) -> None:
+        """Sends no more."""
+        self._writer.close()
+
+    def warn(self) -> None:
+        """Says what the store lacks, if anything, and what to type."""
+        if self.undelivered:
+            how = f"; deliver it with: electralab sync {self._folder}" if self._folder else ""
+            logger.warning("The store %s lacks %s%s", self.store, self.undelivered, how)
+
     def _start(self, *, params: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
         short, files = shorten(flatten(params), limit=MAX_PARAM, folder="params")
-        entries = list(short.items())
-        for first in range(0, len(entries), PARAMS_PER_BATCH):
-            self._log_batch(params=dict(entries[first : first + PARAMS_PER_BATCH]))
-        # Short tags are there since the run was made.
-        files |= shorten(flatten(tags), limit=MAX_TAG, folder="tags")[1]
+        self._put_pairs(delivery.PARAMS, short)
+        # They are there since the run was made, but a store can be set back to an older state.
+        self.set_tags(tags)
         for path, text in files.items():
             self.log_text(text, path)
 
@@ -164,59 +216,42 @@ class TrackedRun:
             for point in self._client.get_metric_history(self.run_id, name):
                 self._history.add((name, point.step))
                 self._logged[name, point.step] = point.value
-        if "failure" in known.tags:
-            self._client.delete_tag(self.run_id, "failure")
+        # An earlier end may be among what is still to be delivered.
+        self._put({delivery.STATUS: "RUNNING"})
+        self._put({delivery.UNTAG: ["failure"]})
         self.set_tags(tags)
-
-    def _end(self, end: Callable[[str], None], status: str, error: BaseException | None) -> None:
-        if left := self._writer.close():
-            self._note(f"{left} metric points", self._writer.failure)
-        if status == "FINISHED" and self._failure:
-            status = "FAILED"
-            self.set_tags({"failure": self._failure})
-        elif status == "FAILED":
-            line = str(error).splitlines()[0] if str(error) else ""
-            self.set_tags({"failure": mask_text(f"{type(error).__name__}: {line}")})
-            self.log_text(mask_text("".join(traceback.format_exception(error))), "failure.txt")
-        self._try("its status", end, status)
 
     def _read_table(self, name: str) -> list[dict[str, Any]]:
         """The rows of a table from before a resume."""
-        if not self._history:
+        texts = [entry for entry in self._journal.entries() if delivery.TEXT in entry]
+        content = [entry[delivery.TEXT] for entry in texts if entry.get(delivery.TO) == name]
+        if not content:
             return []
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                path = self._client.download_artifacts(self.run_id, name, folder)
-                table = json.loads(Path(path).read_text(encoding="utf-8"))
-        except Exception:  # there was none yet
-            return []
+        table = json.loads(content[-1])
         return [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
 
-    def _send(self, points: list[tuple[str, float, int, int]]) -> None:
-        from mlflow.entities import Metric
+    def _put(self, entry: Entry) -> None:
+        if self._client is not None:
+            self._writer.put(entry)
 
-        metrics = [Metric(key, value, moment, step) for key, value, moment, step in points]
-        self._client.log_batch(self.run_id, metrics=metrics)
+    def _put_pairs(self, kind: str, pairs: Mapping[str, str]) -> None:
+        entries = list(pairs.items())
+        for first in range(0, len(entries), delivery.A_REQUEST):
+            self._put({kind: dict(entries[first : first + delivery.A_REQUEST])})
 
-    def _log_batch(self, *, params: Mapping[str, str] | None = None, tags=None) -> None:
-        from mlflow.entities import Param, RunTag
+    def _send(self, entry: Entry) -> None:
+        delivery.send(self._client, self.run_id, entry, folder=self._folder)
 
-        self._client.log_batch(
-            self.run_id,
-            params=[Param(key, text) for key, text in (params or {}).items()],
-            tags=[RunTag(key, text) for key, text in (tags or {}).items()],
-        )
-
-    def _try(self, what: str, send: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            send(*args, **kwargs)
-        except Exception as error:
-            self._note(what, error)
-
-    def _note(self, what: str, error: Exception | None) -> None:
+    def _missing(self) -> str:
+        counts = delivery.count(self._journal.unsent())
+        error = self._writer.failure
         why = reason(error) if error else "it did not answer in time"
-        self.missing.append(f"{what} ({why})")
-        logger.warning("The tracking store did not take %s: %s.", what, why)
+        parts = [f"{delivery.in_words(counts)} ({why})"] if counts else []
+        if refused := self._writer.refused:
+            parts.append(f"{delivery.in_words(refused)} (refused: {self._writer.why_refused})")
+        if lost := self._journal.lost:
+            parts.append(f"{lost:,} entries for which the disk had no room")
+        return "; ".join(parts)
 
 
 @contextmanager
@@ -244,32 +279,32 @@ def tracked_run(
 
     Raises:
         UserError: If the experiment is deleted, or `run_id` is not in the store.
-        RunFailure: If the store cannot be used, or did not take everything in the end.
+        RunFailure: If the store cannot be used when the run begins.
     """
     if store.mode == "off":
         yield TrackedRun(store=store, run_id=run_id or uuid.uuid4().hex)
         return
     run = _open(store, experiment=experiment, run_name=run_name, tags=tags or {}, run_id=run_id)
-    status, failure = "FINISHED", None
-    with activated(store, run.run_id) as end:
-        try:
+    with activated(store, run.run_id):
+        if run_id:
             with asked(store):
-                if run_id:
-                    run._resume(tags=tags or {})
-                else:
-                    run._start(params=params, tags=tags or {})
+                run._resume(tags=tags or {})
+        else:
+            run._start(params=params, tags=tags or {})
+        failure: BaseException | None = None
+        try:
             yield run
         except BaseException as error:
-            stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-            status, failure = ("KILLED", None) if stopped else ("FAILED", error)
+            failure = error
             raise
         finally:
-            run._end(end, status, failure)
-    if run.missing:
-        rest = f" and {len(run.missing) - 3} more" if len(run.missing) > 3 else ""
-        raise RunFailure(
-            f"The run is complete, but the store {store} lacks {'; '.join(run.missing[:3])}{rest}."
-        )
+            told = run.is_over
+            try:
+                run.end(failure)
+            finally:
+                run.close()
+            if not told:
+                run.warn()
 
 
 def _open(

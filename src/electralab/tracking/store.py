@@ -36,6 +36,7 @@ _SETTINGS = {
     # A server that hangs must not hold up the end of a run for the default of ten minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",  # which can ask for hours
 }
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 
@@ -56,6 +57,13 @@ class Store:
 
     def __str__(self) -> str:
         return describe_uri(self.uri) if self.uri else "no store"
+
+    def described_in(self, folder: Path) -> dict[str, str]:
+        """How to find the store from a folder, be both moved; credentials are hidden."""
+        if self.mode != "local":
+            return {"mode": self.mode, "uri": describe_uri(self.uri)}
+        here = Path(self.uri.removeprefix("sqlite:///")).parent
+        return {"mode": self.mode, "output_dir": os.path.relpath(here, folder)}
 
     def client(self) -> MlflowClient:
         """The MLflow client of this store; imports MLflow.
@@ -125,6 +133,10 @@ def reason(error: BaseException) -> str:
     text = " ".join(str(error).split()).partition(" [SQL:")[0]
     if found := re.search(r"\[Errno -?\d+\] ([A-Z][^'\"()\[\]]+)", text):
         return found[1].strip()
+    if "database or disk is full" in text:
+        return "its disk is full"
+    if "database is locked" in text:
+        return "another process keeps it locked"
     if "timed out" in text:
         return "it did not answer in time"
     if "NameResolutionError" in text:
@@ -235,13 +247,22 @@ def _migrate(database: Path, *, artifact_root: str) -> None:
 
 
 def _probe(store: Store) -> None:
-    """Asks a server one question, so that a dead one is noticed before any work is done."""
+    """Notices a dead server before any work is done."""
     scheme = (store.uri or "").partition("://")[0].partition("+")[0]
     if scheme not in SCHEMES:
         raise UserError(
             f"`tracking.uri` must begin with one of {', '.join(SCHEMES)}, "
             f"but is {describe_uri(store.uri or 'null')} instead."
         )
+    if why := why_silent(store):
+        raise RunFailure(
+            f"`tracking.uri` {describe_uri(store.uri)} cannot be used: {why}. "
+            "Start the server, correct the URI, or choose tracking=local."
+        )
+
+
+def why_silent(store: Store) -> str | None:
+    """Asks a store one question; returns in a few seconds why it gives no answer, if so."""
     client = store.client()
     failures: list[BaseException] = []
     answered = threading.Event()
@@ -260,9 +281,6 @@ def _probe(store: Store) -> None:
     threading.Thread(target=ask, daemon=True, name="tracking-probe").start()
     in_time = answered.wait(PROBE_SECONDS + 1)
     os.environ.update({name: value for name, value in before.items() if value is not None})
-    if not in_time or failures:
-        why = reason(failures[0]) if failures else "it did not answer in time"
-        raise RunFailure(
-            f"`tracking.uri` {describe_uri(store.uri)} cannot be used: {why}. "
-            "Start the server, correct the URI, or choose tracking=local."
-        )
+    if failures:
+        return reason(failures[0])
+    return None if in_time else "it did not answer in time"

@@ -1,109 +1,141 @@
-"""Metric points on their way to the store, sent in batches beside the training."""
+"""The thread that tells the store what a run says, beside the training."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
-from typing import Any
 
+from electralab.tracking.delivery import count, in_words, is_refusal
+from electralab.tracking.journal import Entry, Journal
 from electralab.tracking.store import reason
 
 logger = logging.getLogger(__name__)
 
-BATCH = 1000  # points a request; MLflow's limit
 INTERVAL = 1.0  # seconds in which points gather
-LONGEST_PAUSE = 30.0  # seconds between two tries at a store that does not answer
+LONGEST_PAUSE = 5.0  # seconds between two tries at a store that does not answer
 
 
-class MetricWriter:
-    """Sends points from a thread of its own, so that a slow store never slows a step.
+class Writer:
+    """Sends a journal from a thread of its own, so that no store ever holds up a step.
 
-    Points that the store does not take are kept and sent again; a training never ends for them.
+    What the store does not take stays in the journal and is sent again, in order; what it refuses
+    for good is passed over.
 
     Args:
-        send: Delivers a list of points or raises.
+        journal: What is to be sent.
+        send: Delivers an entry or raises.
+
+    Attributes:
+        failure: Of the last try; none: the store takes what it is given.
+        refused: What the store refused for good, by kind, and why in the end.
     """
 
-    def __init__(self, send: Callable[[list[Any]], None]) -> None:
+    def __init__(self, journal: Journal, send: Callable[[Entry], None]) -> None:
+        self._journal = journal
         self._send = send
-        self._points: list[Any] = []
         self._changed = threading.Condition()
-        self._closing = threading.Event()
-        self._flush = False
-        self._busy = False
-        self.failure: Exception | None = None
+        self._more = self._hurry = self._tried = self._closing = False
         self._thread: threading.Thread | None = None
+        self.failure: Exception | None = None
+        self.refused: dict[str, int] = {}
+        self.why_refused = ""
 
-    def put(self, points: list[Any]) -> None:
-        """Takes points; returns at once."""
+    def start(self) -> None:
+        """Begins to send; what comes before waits."""
         with self._changed:
-            self._points.extend(points)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, daemon=True, name="metrics")
+                self._more = True
+                self._thread = threading.Thread(target=self._work, daemon=True, name="tracking")
                 self._thread.start()
+
+    def put(self, entry: Entry) -> None:
+        """Takes an entry; returns at once."""
+        self._journal.add(entry)
+        with self._changed:
+            self._more = True
             self._changed.notify_all()
 
-    def flush(self, timeout: float = 20.0) -> int:
-        """Waits until everything is sent, or one try has failed.
+    def deliver(self, patience: float) -> bool:
+        """Waits until the store has everything, or does not take it.
 
         Args:
-            timeout: Seconds to wait at most.
+            patience: Seconds to wait at most.
 
         Returns:
-            The number of points that are still here.
+            Whether the store has everything.
         """
-        with self._changed:
-            if self._thread is None:
-                return 0
-            self._flush = True
-            self.failure = None
-            self._changed.notify_all()
-            self._changed.wait_for(
-                lambda: self.failure or not (self._points or self._busy), timeout
-            )
-            return len(self._points)
-
-    def close(self, timeout: float = 20.0) -> int:
-        """Flushes, ends the thread, and returns the number of points that were not delivered."""
-        left = self.flush(timeout)
-        if left and self.failure:
+        self.start()
+        end = time.monotonic() + patience
+        known_bad = self.failure is not None
+        if not self._try(end) and self.failure and not known_bad:
             # A store that answered was perhaps only in the middle of somebody else's transaction.
-            left = self.flush(timeout)
+            self._try(end)
+        return self._is_empty()
+
+    def close(self) -> None:
+        """Ends the thread; one that waits for a store that hangs ends with its answer."""
         with self._changed:
-            self._closing.set()
+            self._closing = True
             self._changed.notify_all()
-        return left
+        self._journal.mark()
+        self._journal.close()
+
+    def _try(self, end: float) -> bool:
+        with self._changed:
+            self._hurry, self._tried = True, False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._tried, max(0.0, end - time.monotonic()))
+        return self._is_empty()
+
+    def _is_empty(self) -> bool:
+        return next(self._journal.unsent(), None) is None
 
     def _work(self) -> None:
         pause = INTERVAL
-        while not self._closing.is_set():
+        while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._points or self._closing.is_set())
-                # Let more points gather, unless someone waits for these.
-                self._changed.wait_for(lambda: self._flush or self._closing.is_set(), pause)
-                if self._closing.is_set():
+                self._changed.wait_for(lambda: self._more or self._hurry or self._closing)
+                # Let more gather, unless someone waits for these.
+                self._changed.wait_for(lambda: self._hurry or self._closing, pause)
+                if self._closing:
                     return
-                batch, self._busy = self._points[:BATCH], True
-            failure = None
-            try:
-                if batch:
-                    self._send(batch)
-            except Exception as error:
-                failure = error
+                self._more = False
+            failure = self._send_all()
+            if failure and not self.failure:
+                logger.warning(
+                    "The tracking store does not answer as it should (%s); the training goes on, "
+                    "and what it says is kept and sent again.",
+                    reason(failure),
+                )
+            elif self.failure and not failure:
+                logger.info("The tracking store has everything again.")
+            pause = min(pause * 2, LONGEST_PAUSE) if failure else INTERVAL
             with self._changed:
-                if failure is None:
-                    del self._points[: len(batch)]
-                    pause = INTERVAL
-                    self._flush = self._flush and bool(self._points)
-                else:
-                    if pause == INTERVAL:
-                        logger.warning(
-                            "The tracking store does not take metrics (%s); they are kept and "
-                            "sent again.",
-                            reason(failure),
-                        )
-                    pause = min(pause * 2, LONGEST_PAUSE)
-                    self._flush = False
-                self.failure, self._busy = failure, False
+                self.failure = failure
+                self._more = self._more or failure is not None
+                self._hurry, self._tried = False, True
                 self._changed.notify_all()
+
+    def _send_all(self) -> Exception | None:
+        """Sends until nothing is left or something goes wrong, which is returned."""
+        while not self._closing and (parcel := self._journal.next()):
+            try:
+                self._send(parcel.entry)
+            except Exception as error:
+                if not is_refusal(error):
+                    self._journal.returned(parcel)
+                    return error
+                self._pass_over(parcel.entry, error)
+            self._journal.taken(parcel)
+        if not self._closing:
+            self._journal.mark()
+        return None
+
+    def _pass_over(self, entry: Entry, error: Exception) -> None:
+        for name, number in count([entry]).items():
+            self.refused[name] = self.refused.get(name, 0) + number
+        self.why_refused = reason(error)
+        what = in_words(count([entry]))
+        logger.warning("The tracking store refused %s: %s.", what, self.why_refused)

@@ -112,6 +112,7 @@ def track(
             files.describe_run(
                 folder, identity=identity, config=config.model_dump(), overrides=overrides
             )
+        run.keep_in(folder)
         written, told = run_log.written_to(folder / files.LOG), _summarised(folder, config, run)
         with alive.marked(folder), written, told, disk.explained(folder):
             run.set_tags({"folder": str(folder)})
@@ -139,6 +140,10 @@ def _summarised(folder: Path, config: Config, run: TrackedRun) -> Iterator[None]
             summary["reason"] = mask_text(one_line(error))
         with suppress(OSError):  # of a disk that is full or gone, which is the reason itself
             files.write_json(folder / files.SUMMARY, summary)
+        if undelivered := run.end(error):
+            with suppress(OSError):
+                files.write_json(folder / files.SUMMARY, summary | {files.UNDELIVERED: undelivered})
+            run.warn()
         # Into the log alone: the command line says the same in its own words.
         logging.getLogger().error("%s", error, exc_info=not stopped)
         error.run_folder = folder  # the command line says what to do with it
