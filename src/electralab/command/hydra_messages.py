@@ -125,6 +125,14 @@ def no_values(word: str) -> str:
     return f"`{key}` must leave a value to try, but is {value} instead."
 
 
+def too_many(points: int, most: int) -> str:
+    """Says that a sweep has more points than anyone could run."""
+    return (
+        f"The sweep must have at most {most:,} points, but has {points:,}; search the space with "
+        "hydra/sweeper=optuna, or sweep over fewer values."
+    )
+
+
 def interpolation(key: str, error: Exception) -> str:
     """Says that a `${…}` leads nowhere."""
     reason = str(error).splitlines()[0]

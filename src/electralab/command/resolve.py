@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from electralab.command import hydra_messages
+
+_MOST = 2_000  # references; a configuration has some dozens
+
+
+@contextmanager
+def few_interpolations() -> Iterator[None]:
+    """Bounds how many ``${…}`` are looked up: some lines that each name another one twice or more
+    come to more text than fits into memory.
+    """
+    found = Container.resolve_parse_tree
+    left = itertools.count(_MOST, -1)
+
+    def resolve(self: Container, *args: Any, **kwargs: Any) -> Any:
+        if next(left) <= 0:
+            raise InterpolationResolutionError(f"it needs more than {_MOST:,} references")
+        return found(self, *args, **kwargs)
+
+    Container.resolve_parse_tree = resolve
+    try:
+        yield
+    finally:
+        Container.resolve_parse_tree = found
 
 
 def resolved(config: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
@@ -43,4 +68,5 @@ def resolved(config: DictConfig) -> tuple[dict[str, Any], dict[str, str]]:
             found[str(name)] = value
         return found
 
-    return plain(config, ""), problems
+    with few_interpolations():
+        return plain(config, ""), problems

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from electralab import untrusted
 from electralab.errors import UserError
 from electralab.running import folder as files
 from electralab.tracking.store import Store, asked
@@ -79,7 +79,7 @@ def read_id(folder: Path) -> str | None:
     """The id of the run whose folder this is; None if it is none, or its files are damaged."""
     for name in _FILES:
         try:
-            run_id = json.loads((folder / name).read_text(encoding="utf-8")).get("run_id")
+            run_id = untrusted.read_json(folder / name).get("run_id")
         except (OSError, ValueError, AttributeError):
             continue
         if isinstance(run_id, str) and run_id:
