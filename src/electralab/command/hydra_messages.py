@@ -133,6 +133,14 @@ def too_many(points: int, most: int) -> str:
     )
 
 
+def secret(key: str, variable: str) -> str:
+    """Says that a value is a credential of the environment."""
+    return (
+        f"`{key}` must not be the secret {variable} of the environment, for a run records its "
+        "configuration."
+    )
+
+
 def interpolation(key: str, error: Exception) -> str:
     """Says that a `${…}` leads nowhere."""
     reason = str(error).splitlines()[0]
