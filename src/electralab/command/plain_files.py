@@ -80,6 +80,8 @@ def _refused(problem: str, mark: Any) -> yaml.MarkedYAMLError:
 def _values(node: yaml.Node, file: Path, known: dict[int, int]) -> int:
     """Returns how many values a node comes to once its aliases are replaced."""
     if id(node) in known:
+        if not known[id(node)]:
+            raise ValueError("one of its aliases stands inside what it names")
         return known[id(node)]
     if not node.tag.startswith(_STANDARD) or "python" in node.tag:
         mark = node.start_mark
@@ -87,7 +89,7 @@ def _values(node: yaml.Node, file: Path, known: dict[int, int]) -> int:
             f"{node.tag.replace(_STANDARD, '!!')} makes an object, and values must be plain",
             yaml.Mark(str(file), 0, mark.line, mark.column, None, None),
         )
-    known[id(node)] = 0  # of an alias inside itself
+    known[id(node)] = 0  # until all inside is known
     inner: list[yaml.Node] = []
     if isinstance(node, yaml.SequenceNode):
         inner = node.value

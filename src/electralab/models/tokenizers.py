@@ -54,6 +54,7 @@ def load_tokenizer(
         )
         if not isinstance(tokenizer, PreTrainedTokenizerBase):  # of the classes that it may name
             raise TypeError(f"{type(tokenizer).__name__} is no tokenizer")
+        tokenizer.chat_template = None  # a program, and the names of files to save it in
     except BaseException as error:  # the loaders raise nearly anything on a damaged folder
         if not _is_failure(error):
             raise
