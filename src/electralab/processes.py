@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 
 from electralab.errors import UserError
+from electralab.terminal import visible
 
 PATIENCE = 10.0  # seconds in which the main process says what every process has found
 
@@ -84,4 +85,4 @@ def complain(lines: Iterable[str]) -> None:
             return
         stream = sys.__stderr__
     for line in lines:
-        print(line, file=stream, flush=True)
+        print(visible(line), file=stream, flush=True)

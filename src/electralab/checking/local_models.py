@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from electralab import untrusted
 from electralab.checking.schema_errors import show
 from electralab.running import folder as files
 
 PAIR = "electralab-rtd"
 WEIGHTS = "model.safetensors"
+_INDEX = f"{WEIGHTS}.index.json"
+_LONGEST_HEADER = 100_000_000  # bytes, as the library of safetensors has it
+_MOST = {"layer": 1000, "num_labels": 1_000_000}  # by what the name of a size has in it
+_NEVER = ("quantization_config", "transformers_weights")  # other weights than plain ones
 _SIZES = ("vocab_size", "embedding_size", "hidden_size", "num_hidden_layers")
 _SIZES += ("num_attention_heads", "intermediate_size", "max_position_embeddings")
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
@@ -83,6 +89,8 @@ class LocalModel:
             value = self.config.get(name, 1)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 return f"{file} gives `{name}` as {show(value)}, which is no whole number above 0"
+        if reason := config_damage(self.whole):
+            return f"{file} {reason}"
         width, heads = self.config.get("hidden_size", 0), self.config.get("num_attention_heads", 1)
         if width % heads:
             return f"{file} gives `hidden_size` {width}, no multiple of its {heads} heads"
@@ -113,14 +121,19 @@ class LocalTokenizer:
                 return f"{file} {reason}"
         whole = self.folder / "tokenizer.json"
         if whole.is_file():
-            has_model = isinstance(_json(whole).get("model"), dict)
-            return None if has_model else f"{whole} holds no vocabulary"
+            if not isinstance(_json(whole).get("model"), dict):
+                return f"{whole} holds no vocabulary"
+            known = self.vocabulary.values()
+            wrong = [value for value in known if type(value) is not int or value < 0]
+            return f"{whole} gives a piece the id {show(wrong[0])}" if wrong else None
         try:
-            (self.folder / "vocab.txt").read_text(encoding="utf-8")
+            untrusted.read_text(self.folder / "vocab.txt")
         except UnicodeError:
             return f"{self.folder / 'vocab.txt'} is no UTF-8"
         except OSError:  # another kind of vocabulary
             return None
+        except ValueError as error:
+            return f"{self.folder / 'vocab.txt'} cannot be read: {error}"
         return None
 
     @property
@@ -142,13 +155,19 @@ class LocalTokenizer:
         model = whole.get("model")
         found = model.get("vocab") if isinstance(model, dict) else None
         if isinstance(found, list):  # of pieces with their scores
-            found = {item[0]: index for index, item in enumerate(found) if isinstance(item, list)}
+            found = {
+                str(item[0]): index
+                for index, item in enumerate(found)
+                if isinstance(item, list) and item
+            }
         if isinstance(found, dict):
-            added = [item for item in whole.get("added_tokens", []) if isinstance(item, dict)]
-            return {**found, **{item.get("content"): item.get("id") for item in added}}
+            listed = whole.get("added_tokens")
+            listed = listed if isinstance(listed, list) else []
+            added = [one for one in listed if isinstance(one, dict)]
+            return {**found, **{str(one.get("content")): one.get("id") for one in added}}
         try:
-            pieces = (self.folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeError):
+            pieces = untrusted.read_text(self.folder / "vocab.txt").splitlines()
+        except (OSError, ValueError):
             return {}
         return {piece: index for index, piece in enumerate(pieces)}
 
@@ -165,14 +184,11 @@ def weights_damage(folder: Path) -> str | None:
     Args:
         folder: Where ``model.safetensors`` should lie, or the index of its parts.
     """
-    index = folder / f"{WEIGHTS}.index.json"
-    if not (folder / WEIGHTS).is_file() and index.is_file():
-        parts = _json(index).get("weight_map")
-        names = sorted(set(map(str, parts.values()))) if isinstance(parts, dict) else []
-        if not names:
-            return f"{index} names no files"
-    else:
-        names = [WEIGHTS]
+    names, index = _weights(folder), folder / _INDEX
+    if not names:
+        return f"{index} names no files"
+    if outside := [name for name in names if Path(name).name != name]:
+        return f"{index} names {outside[0]}, which is no file beside it"
     for name in names:
         if not (folder / name).is_file():
             pickles = sorted(file.name for file in folder.glob("*.bin"))
@@ -183,39 +199,95 @@ def weights_damage(folder: Path) -> str | None:
     return None
 
 
+def elements(folder: Path) -> int:
+    """Returns how many numbers the weights of a folder hold, by their headers; 0: it has none.
+
+    Args:
+        folder: Where ``model.safetensors`` lies, or the index of its parts.
+    """
+    try:
+        paths = [folder / name for name in _weights(folder)]
+        tensors = [tensor for path in paths for tensor in _header(path)[1].values()]
+        said = sum(math.prod(tensor["shape"]) for tensor in tensors)
+        return min(said, sum(path.stat().st_size for path in paths))
+    except (OSError, ValueError, LookupError, TypeError):
+        return 0
+
+
+def _weights(folder: Path) -> list[str]:
+    """Returns the names of the files of weights that a folder should have."""
+    index = folder / _INDEX
+    if (folder / WEIGHTS).is_file() or not index.is_file():
+        return [WEIGHTS]
+    parts = _json(index).get("weight_map")
+    return sorted(set(map(str, parts.values()))) if isinstance(parts, dict) else []
+
+
+def _header(file: Path) -> tuple[int, dict[str, Any]]:
+    """Returns the length of a header in bytes, and what it says of each tensor.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no safetensors file.
+    """
+    size = file.stat().st_size
+    with open(file, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 2 <= length <= min(size - 8, _LONGEST_HEADER):
+            raise ValueError("its header is too short or too long")
+        header = untrusted.parse_json(stream.read(length))
+    if not isinstance(header, dict):
+        raise ValueError("its header is no JSON object")
+    return length, {name: tensor for name, tensor in header.items() if name[:2] != "__"}
+
+
 def _safetensors_damage(file: Path) -> str | None:
     """Compares the size of a file with what its header says: length, header as JSON, tensors."""
     size = file.stat().st_size
     try:
-        with open(file, "rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if not 2 <= length <= size - 8:
-                return f"is no safetensors file ({size:,} bytes)"
-            header = json.loads(stream.read(length))
-        ends = [tensor["data_offsets"][1] for key, tensor in header.items() if key[:2] != "__"]
+        length, tensors = _header(file)
+        ends = [tensor["data_offsets"][1] for tensor in tensors.values()]
         wanted = 8 + length + max(ends, default=0)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    except (ValueError, LookupError, AttributeError, TypeError):
-        return "is no safetensors file"
+    except (ValueError, LookupError, TypeError):
+        return f"is no safetensors file ({size:,} bytes)"
     return None if size == wanted else f"is cut off ({size:,} of {wanted:,} bytes)"
+
+
+def config_damage(config: dict[str, Any]) -> str | None:
+    """Says what in a ``config.json`` must be found wrong before anything is made of it.
+
+    Layers and labels are made one by one, so that many of them keep the machine busy for long.
+
+    Args:
+        config: Its content; that of a pair holds two.
+    """
+    for node in (config, *(part for part in config.values() if isinstance(part, dict))):
+        if set_ := [name for name in _NEVER if node.get(name)]:
+            return f"sets `{set_[0]}`, but weights are read as they are"
+        for name, value in node.items():
+            most = next((most for part, most in _MOST.items() if part in name), None)
+            if most and isinstance(value, int) and value > most:
+                return f"gives `{name}` as {value}, which is more than {most:,}"
+    return None
 
 
 def _json_damage(file: Path) -> str | None:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = untrusted.read_json(file)
     except UnicodeDecodeError:
         return "is no UTF-8"
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         return f"is no JSON: {error}"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
     return None if isinstance(content, dict) else "holds no JSON object"
 
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = untrusted.read_json(file)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, ValueType
+from hydra.core.override_parser.types import Override, RangeSweep, ValueType
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -26,13 +27,15 @@ from tqdm import tqdm
 from electralab.checking import launcher_checks
 from electralab.checking.search_checks import is_search
 from electralab.command import guard, hydra_messages, stages
-from electralab.command.resolve import resolved
+from electralab.command.plain_files import look_at_files
+from electralab.command.resolve import few_interpolations, resolved
 from electralab.command.space import Dimension, corners, dimensions, grid, overrides_of
 from electralab.command.words import as_typed, opened
 from electralab.config import is_chain
 from electralab.errors import UserError
 
 INTERVAL = ValueType.INTERVAL_SWEEP
+MOST_POINTS = 10_000  # of a sweep
 CONFIG_PATH, CONFIG_NAME = "pkg://electralab.conf", "config"
 
 
@@ -85,6 +88,7 @@ def search_path(
     """
     version.setbase("1.3")
     path = create_config_search_path(_as_source(config_path) if config_path else CONFIG_PATH)
+    look_at_files()
     if config_dir is not None:
         if not os.path.isdir(config_dir):
             raise UserError(f"--config-dir must be a folder, but {config_dir} is none.")
@@ -153,7 +157,8 @@ class Composer:
             return Composition(False, [self._point(fixed)], list(self._problems))
         for problem in launcher_checks.problems(first.hydra.launcher):
             self._add(problem)
-        sweeper = OmegaConf.to_container(first.hydra.sweeper, resolve=True)
+        with few_interpolations():
+            sweeper = OmegaConf.to_container(first.hydra.sweeper, resolve=True)
         # Of those with the same key, the last one counts.
         arguments = {item.get_key_element(): item for item in [*self._params(sweeper), *task]}
         fixed = [item for item in arguments.values() if not item.is_sweep_override()]
@@ -236,6 +241,12 @@ class Composer:
         self, sweeper: dict[str, Any], arguments: list[Override]
     ) -> tuple[list[list[Override]], list[Dimension]]:
         """Returns the overrides of each point, or of each corner of a search, and its space."""
+        is_grid = (sweeper.get("sampler") or {}).get("name") == "grid"
+        if not is_search(sweeper) or is_grid:
+            swept = [item for item in arguments if item.is_sweep_override()]
+            if (points := math.prod(map(_count, swept))) > MOST_POINTS:
+                self._add(hydra_messages.too_many(points, MOST_POINTS))
+                return [], []
         if not is_search(sweeper):
             for item in [item for item in arguments if item.value_type is INTERVAL]:
                 arguments.remove(item)
@@ -254,7 +265,6 @@ class Composer:
                 self._add(hydra_messages.composition(error))
                 batch = [[item.input_line for item in arguments if not item.is_sweep_override()]]
             return [self._parse(words) for words in batch], []
-        is_grid = (sweeper.get("sampler") or {}).get("name") == "grid"
         swept = [item for item in arguments if item.is_sweep_override()]
         named = {_key(item): item for item in swept}
         space, problems = dimensions(named, listed=is_grid)
@@ -358,6 +368,14 @@ class Composer:
 def _key(item: Override) -> str:
     """Returns the key of an override as one would look for it."""
     return as_typed([f"{item.get_key_element()}="])[0].rstrip("=").lstrip("+")
+
+
+def _count(item: Override) -> int:
+    """Returns how many values a key is swept over, without making them."""
+    value = item.value()
+    if isinstance(value, RangeSweep):
+        return max(0, math.ceil((value.stop - value.start) / value.step))
+    return len(getattr(value, "list", None) or [1])
 
 
 def _is_empty(item: Override) -> bool:

@@ -6,6 +6,7 @@ list of refused targets is incomplete, so everything is looked at before Hydra a
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
@@ -30,6 +31,9 @@ _FOLDERS = {
     "hydra.sweep.dir": "a sweep lies in <output_dir>/<name>/sweep-<id>",
     "hydra.sweep.subdir": "a job lies in <output_dir>/<name>/sweep-<id>/<signature>",
 }
+_NOWHERE_ELSE = (".", "${output_dir}/${name}")  # ours, and what Hydra has where a person's
+_NOWHERE_ELSE += ("outputs/${now:%Y-%m-%d}/${now:%H-%M-%S}",)  # primary configuration says nothing
+_NOWHERE_ELSE += ("multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}", "${hydra.job.num}")
 _SHIPPED_LOGGING = ("default", "none", "disabled", "stdout")
 
 
@@ -47,9 +51,23 @@ def problems(hydra: dict[str, Any], job: dict[str, Any], *, typed: list[str]) ->
         for key in keys
         if key in _FOLDERS
     ]
+    # What a recipe sets: Hydra would write files of its own there, over others of their names.
+    if hydra.get("output_subdir") not in (None, ".hydra"):
+        found.append("`hydra.output_subdir` must be null; the run's folder has its configuration.")
+    places = {
+        key: (hydra.get(node) or {}).get(name)
+        for key, (_, node, name) in ((key, key.split(".")) for key in _FOLDERS)
+    }
+    found += [
+        f"`{key}` must not be set, for {_FOLDERS[key]}; output_dir=… moves it."
+        for key, place in places.items()
+        if place not in _NOWHERE_ELSE and key not in keys
+    ]
     if hydra.get("callbacks"):
         found.append("`hydra.callbacks` must be empty, for callbacks run code.")
     node = hydra.get("job") or {}
+    if os.path.basename(str(node.get("name"))) != str(node.get("name")):  # of a log file
+        found.append(f"`hydra.job.name` must be no path, but is {show(node['name'])} instead.")
     for name in ("env_set", "env_copy"):
         if node.get(name):
             found.append(f"`hydra.job.{name}` must be empty; set variables in the shell.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from electralab import untrusted
 from electralab.comparing.results import (
     FINISHED,
     NOT_RUN,
@@ -62,7 +62,7 @@ class _Curves:
         """The Trainer's logs; those up to the newest checkpoint where the run left no more."""
         found: Any = None
         try:
-            found = json.loads((self.folder / files.HISTORY).read_text(encoding="utf-8"))
+            found = untrusted.read_json(self.folder / files.HISTORY)
         except (OSError, ValueError):
             if checkpoint := files.last_checkpoint(self.folder):
                 found = files.read_json(checkpoint / _STATE).get("log_history")

@@ -14,6 +14,7 @@ from electralab.comparing.settings import show
 from electralab.comparing.sweeps import where
 from electralab.running.chain_report import SPREAD, cell
 from electralab.running.report import TIMING_METRICS
+from electralab.terminal import visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,7 +78,8 @@ def terminal(comparison: Comparison, *, width: int = WIDTH) -> str:
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     left_out = comparison.points_by[len(keys) :]
     more = [f"not shown, but in the CSV: {', '.join(left_out)}"] if left_out else []
-    return "\n".join([caption(comparison), *lines, *more, *notes(comparison)]).rstrip()
+    said = [caption(comparison), *lines, *more, *notes(comparison)]
+    return visible("\n".join(said)).rstrip()
 
 
 def _rich(rows: Sequence[Sequence[str]], *, right_from: int) -> Table:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
+
+from yaml import YAMLError
 
 from electralab.data import files
 from electralab.data.batches import ROWS
@@ -168,11 +171,13 @@ def commit(name: str, revision: str | None, *, kind: str) -> str | None:
 
 
 def _load(data: DataConfig, cache_dir: Path) -> dict[str, Dataset]:
-    from datasets import load_dataset
+    from datasets import load_dataset, load_dataset_builder
     from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
     name = os.path.expanduser(data.name or "")
     try:
+        if os.path.isdir(name):
+            _check_inside(name, load_dataset_builder(name, data.subset, cache_dir=str(cache_dir)))
         return load_dataset(name, data.subset, revision=data.revision, cache_dir=str(cache_dir))
     except DatasetNotFoundError as error:
         raise UserError(
@@ -187,5 +192,19 @@ def _load(data: DataConfig, cache_dir: Path) -> dict[str, Dataset]:
         raise UserError(
             f"`data.name`: {data.name} cannot be read: {one_line(error.__cause__ or error)}."
         ) from None
-    except (ValueError, RuntimeError, OSError) as error:  # no such configuration; a script
+    except (ValueError, RuntimeError, OSError, YAMLError, UnpicklingError) as error:
+        # No such configuration; a script; a README.md or a tensor that would run code.
         raise UserError(f"`data.name`: {data.name} cannot be loaded: {one_line(error)}.") from None
+
+
+def _check_inside(folder: str, builder: Any) -> None:
+    """Refuses a folder whose ``README.md`` names files that are not in it.
+
+    Raises:
+        UserError: With the first of them.
+    """
+    here = Path(folder).absolute()
+    named = [str(file) for found in (builder.config.data_files or {}).values() for file in found]
+    for file in named:
+        if not Path(os.path.abspath(file)).is_relative_to(here):
+            raise UserError(f"`data.name`: {folder} must hold its own files, but names {file}.")

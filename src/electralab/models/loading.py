@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from transformers import (
     PretrainedConfig,
 )
 
+from electralab import untrusted
 from electralab.errors import UserError, one_line
 from electralab.models.conversion import as_electra
+from electralab.models.plausible import check_content, check_size, forget_attention, why
 from electralab.models.rtd import RtdPair, RtdPairConfig
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def is_pair(folder: str | Path) -> bool:
     if not file.is_file():
         return False
     try:
-        return json.loads(file.read_text()).get("model_type") == RtdPairConfig.model_type
+        return untrusted.read_json(file).get("model_type") == RtdPairConfig.model_type
     except (ValueError, AttributeError):
         return False
 
@@ -50,13 +51,18 @@ def load_config(name_or_path: str, *, key: str, revision: str | None) -> Pretrai
     Raises:
         UserError: There is none, or it cannot be read.
     """
+    check_content(name_or_path, refusal=weights_refusal(key, name_or_path), revision=revision)
     try:
-        return AutoConfig.from_pretrained(name_or_path, revision=revision, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(
+            name_or_path, revision=revision, trust_remote_code=False
+        )
     except Exception as error:  # the loaders raise nearly anything on a damaged folder
         raise UserError(
             f"`{key}` must be a hub name or a folder with a config.json, but {name_or_path!r} "
-            f"cannot be loaded: {one_line(error)}."
+            f"cannot be loaded: {why(error)}."
         ) from error
+    forget_attention(config)
+    return config
 
 
 def load_electra(
@@ -116,10 +122,12 @@ def load_whole_pair(folder: str | Path, **overrides: Any) -> RtdPair:
         UserError: Its weights are damaged or do not fit its configuration.
     """
     refusal = f"{folder} must hold a whole model, but does not"
+    check_content(folder, refusal=refusal)
     try:
         config = RtdPairConfig.from_pretrained(folder)
     except Exception as error:
         raise UserError(f"{refusal}: {one_line(error)}.") from error
+    forget_attention(config)
     for part in (config.generator, config.discriminator):
         for name, value in overrides.items():
             if value is not None:
@@ -181,6 +189,8 @@ def load_weights(
     Raises:
         UserError: They cannot be read, or have layers that the configuration does not know.
     """
+    if source is not None:
+        check_size(cls, source, config=config, refusal=refusal)
     try:
         model, info = cls.from_pretrained(
             source,

@@ -31,6 +31,7 @@ from electralab.models.loading import (
     weights_refusal,
 )
 from electralab.models.positions import usable_positions
+from electralab.models.tokenizers import id_count
 
 log = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ def check_fits(
         UserError: With a line for each.
     """
     problems = []
-    known, pieces = model.get_input_embeddings().num_embeddings, len(tokenizer)
+    known, pieces = model.get_input_embeddings().num_embeddings, id_count(tokenizer)
     if pieces > known:
         problems.append(
             f"`model.tokenizer` must have at most the model's {known} pieces, but has {pieces} "

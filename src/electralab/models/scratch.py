@@ -17,6 +17,7 @@ from transformers import (
 
 from electralab.models.build import electra_config
 from electralab.models.networks import Network
+from electralab.models.tokenizers import check_numbered
 
 _ELECTRA = {
     AutoModelForMaskedLM: ElectraForMaskedLM,
@@ -53,7 +54,11 @@ def fresh_network(
         dropout: Of hidden states and attention, 0 to below 1.
         initializer_range: Spread of the random numbers.
         fields: Further fields of an ELECTRA's configuration, such as ``id2label``.
+
+    Raises:
+        UserError: The tokenizer's ids skip numbers.
     """
+    check_numbered(tokenizer)
     sizes = {
         "vocab_size": len(tokenizer),
         "hidden_size": hidden_size,

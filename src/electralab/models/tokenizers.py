@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from electralab.errors import UserError, one_line
+from electralab.errors import UserError
+from electralab.models.plausible import why
 
 _MASKING = ("mask_token", "pad_token", "cls_token", "sep_token")
 _NEEDS = {
@@ -51,10 +52,15 @@ def load_tokenizer(
         tokenizer = AutoTokenizer.from_pretrained(
             name_or_path, revision=revision, use_fast=True, trust_remote_code=False
         )
-    except Exception as error:  # the loaders raise nearly anything on a damaged folder
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):  # of the classes that it may name
+            raise TypeError(f"{type(tokenizer).__name__} is no tokenizer")
+        tokenizer.chat_template = None  # a program, and the names of files to save it in
+    except BaseException as error:  # the loaders raise nearly anything on a damaged folder
+        if not _is_failure(error):
+            raise
         raise UserError(
             f"`{key}` must be a hub name or a folder with a tokenizer, but {name_or_path!r} cannot "
-            f"be loaded: {one_line(error)}."
+            f"be loaded: {why(error)}."
         ) from error
     for token in needs:
         if getattr(tokenizer, token) is None:
@@ -76,6 +82,30 @@ def load_tokenizer(
             f"`{key}` must have a vocabulary, but {name_or_path!r} has special tokens only."
         )
     return tokenizer
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Says whether a loader gave up: a panic of the tokenizers' Rust is no `Exception`."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def id_count(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Returns how many ids a model must know: one more than the highest, for some may be unused."""
+    return max(len(tokenizer), max(tokenizer.get_vocab().values()) + 1)
+
+
+def check_numbered(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuses ids that skip numbers, for a model from scratch would have a row for each number.
+
+    Raises:
+        UserError: They do.
+    """
+    if (ids := id_count(tokenizer)) > len(tokenizer):
+        raise UserError(
+            "`model.tokenizer` must number its pieces from 0 without a gap for a model from "
+            f"scratch, but {tokenizer.name_or_path!r} has {len(tokenizer):,} with ids up to "
+            f"{ids - 1:,}."
+        )
 
 
 def check_vocabularies(
@@ -122,7 +152,9 @@ def _own_tokenizer(name: str, *, revision: str | None) -> PreTrainedTokenizerBas
         found = AutoTokenizer.from_pretrained(
             name, revision=revision, use_fast=True, trust_remote_code=False
         )
-    except Exception:  # none there, or out of reach: then there is nothing to compare with
+    except BaseException as error:  # none there, or out of reach: there is nothing to compare with
+        if not _is_failure(error):
+            raise
         return None
     only_special = len(found) <= len(set(found.all_special_ids))
     return None if only_special else found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from electralab import untrusted
 from electralab.errors import UserError
 from electralab.running import folder as files
 from electralab.tracking.store import Store, asked
@@ -79,7 +79,7 @@ def read(folder: Path, *, run_id: str, place: str | None = None) -> Recorded:
         overrides = files.read_yaml(folder / files.OVERRIDES)
     history: Any = None
     with suppress(OSError, ValueError):
-        history = json.loads((folder / files.HISTORY).read_text(encoding="utf-8"))
+        history = untrusted.read_json(folder / files.HISTORY)
     return Recorded(
         run_id=run_id,
         place=where,

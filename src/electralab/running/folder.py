@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from electralab import untrusted
 from electralab.tracking.redaction import mask_value, without_secrets
 
 CONFIG, OVERRIDES, LOG = "config.yaml", "overrides.yaml", "run.log"
@@ -88,7 +89,7 @@ def write_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON object; empty where there is none, or no whole one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = untrusted.read_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -107,10 +108,9 @@ def read_yaml(path: Path) -> Any:
         ValueError: It is no YAML, or larger or deeper than any record of ours. Aliases are
             refused, for a few of them can stand for more than fits into memory.
     """
-    if path.stat().st_size > _LARGEST_YAML:
-        raise ValueError(f"it is larger than {_LARGEST_YAML:,} bytes")
+    text = untrusted.read_text(path, most=_LARGEST_YAML)
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
+        return yaml.load(text, Loader=_PlainLoader)
     except yaml.YAMLError as error:
         raise ValueError(getattr(error, "problem", None) or str(error)) from error
     except RecursionError as error:

@@ -18,6 +18,7 @@ from electralab.checking.trainer_args import precision
 from electralab.config import Chain, Config
 from electralab.running import counts, data_report
 from electralab.running import folder as files
+from electralab.terminal import visible
 from electralab.tracking.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ SWEEPS = {"rtd": ("task.disc_weight=10,25,50", "seed=0,1")}
 
 def say(*lines: str) -> None:
     """Prints lines for a person to standard error, where the progress bar is, and logs them."""
-    print(*lines, sep="\n", file=sys.stderr, flush=True)
+    print(*map(visible, lines), sep="\n", file=sys.stderr, flush=True)
     log.info("%s", "\n".join(lines).strip("\n"))
 
 

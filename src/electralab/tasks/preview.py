@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase, TrainerCallback
 
 from electralab.data.prepare import Prepared
 from electralab.models.words import piece_texts, word_mark
+from electralab.terminal import visible
 
 _SHORTEST, _LONGEST = 10, 32  # tokens of a sentence that fits a screen
 
@@ -134,7 +135,7 @@ def show(previews: Sequence[Preview], *, console: Console | None = None) -> None
         lines = Table.grid(padding=(0, 2, 0, 1))  # long sentences wrap beside their label
         for name, text in asdict(item).items():
             if name != "step":
-                lines.add_row(Text(name.replace("_", " "), style="dim"), Text(text))
+                lines.add_row(Text(name.replace("_", " "), style="dim"), Text(visible(text)))
         console.print(lines, Text(""))
 
 

@@ -22,6 +22,7 @@ from electralab.models.loading import is_pair, load_whole_pair
 from electralab.models.masking import MaskingCollator
 from electralab.models.rtd import RtdOutput, RtdPair, RtdPairConfig
 from electralab.models.statistics import RtdStatistics
+from electralab.models.tokenizers import check_numbered, id_count
 from electralab.task_config import RtdConfig
 from electralab.tasks.auc import row_bootstrap_auc
 from electralab.tasks.base import Built, Task, millions, require_finite
@@ -53,6 +54,7 @@ class ReplacedTokenDetection(Task[RtdConfig]):
         able = False
         sizes = {name: getattr(model.generator, name) for name in _SIZES}
         if name_or_path is None:
+            check_numbered(tokenizer)
             disc = electra_config(
                 **{name: getattr(model, name) for name in _SIZES},
                 vocab_size=len(tokenizer),
@@ -85,10 +87,11 @@ class ReplacedTokenDetection(Task[RtdConfig]):
                 dropout=model.dropout,
             )
             able = generator is not None or own is not None
-        if len(tokenizer) > (known := pair.config.discriminator.vocab_size):
+        pieces, known = id_count(tokenizer), pair.config.discriminator.vocab_size
+        if pieces > known:
             raise UserError(
                 f"`model.tokenizer` must have at most the model's {known} pieces, but has "
-                f"{len(tokenizer)} instead; take the model's own with model.tokenizer=auto."
+                f"{pieces} instead; take the model's own with model.tokenizer=auto."
             )
         if model.attention is not None:
             set_attention(pair, model.attention)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from electralab import untrusted
 from electralab.errors import UserError
 from electralab.running import folder as files
 from electralab.tracking.store import Store, asked
@@ -72,6 +72,11 @@ def find_run(text: str, *, store: Store | None, output_dir: str | Path) -> RunRe
         )
     if not folder.is_dir():
         raise UserError(f"The folder {folder} of the run {run_id} is not on this machine.")
+    if read_id(folder) != run_id:  # a tag can name any place, and `resume` writes there
+        raise UserError(
+            f"The run {run_id} must lie in a folder of its own, but {folder}, which {store} names, "
+            "is not its own. Give `output_dir=…` of that run, or its folder."
+        )
     return RunRecord(run_id, folder)
 
 
@@ -79,7 +84,7 @@ def read_id(folder: Path) -> str | None:
     """The id of the run whose folder this is; None if it is none, or its files are damaged."""
     for name in _FILES:
         try:
-            run_id = json.loads((folder / name).read_text(encoding="utf-8")).get("run_id")
+            run_id = untrusted.read_json(folder / name).get("run_id")
         except (OSError, ValueError, AttributeError):
             continue
         if isinstance(run_id, str) and run_id:

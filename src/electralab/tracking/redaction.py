@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 HIDDEN = "***"
@@ -24,7 +25,13 @@ _QUERY = re.compile(
 _TOKEN = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}"
     r"|github_pat_[A-Za-z0-9_]{20,}|sk-[A-Za-z0-9_\-]{20,})"
+    r"|(?<=[Bb]earer )[A-Za-z0-9._~+/=\-]{16,}"
 )
+# Of variables of the environment, among which no setting of a tokenizer is, but PWD is.
+_SECRET_VARIABLE = re.compile(
+    r"(?:TOKEN|PASSWORD|PASSWD|SECRET|(?:API|ACCESS|SECRET|PRIVATE)_?KEY)$", re.IGNORECASE
+)
+_SHORTEST = 8  # characters of a variable's value that is looked for in texts
 # `name = value` or `name: value` in a text, such as a patch or a log, where the name is as above.
 _ASSIGNED = re.compile(
     r"""(?P<name>(?<![A-Za-z0-9])(?:[\w.-]*[_.-])?
@@ -47,12 +54,27 @@ def is_secret(key: str) -> bool:
     return bool(_SECRET_KEY.search(key.rsplit(".", 1)[-1]))
 
 
+def is_secret_variable(name: str) -> bool:
+    """Whether a variable of the environment holds a credential, by its name."""
+    return bool(_SECRET_VARIABLE.search(name))
+
+
+def _in_environment() -> list[str]:
+    return [
+        value
+        for name, value in os.environ.items()
+        if len(value) >= _SHORTEST and is_secret_variable(name)
+    ]
+
+
 def mask(text: str) -> str:
-    """Replaces credentials inside URIs and well-known tokens by ``***``.
+    """Replaces credentials inside URIs, well-known tokens and the environment's by ``***``.
 
     >>> mask("postgresql://me:pass@host/db")
     'postgresql://***@host/db'
     """
+    for value in _in_environment():
+        text = text.replace(value, HIDDEN)
     text = _USERINFO.sub(rf"\g<scheme>{HIDDEN}@", text)
     return _TOKEN.sub(HIDDEN, _QUERY.sub(rf"\g<key>{HIDDEN}", text))
 

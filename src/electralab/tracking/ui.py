@@ -13,6 +13,7 @@ import time
 from typing import BinaryIO
 
 from electralab.errors import RunFailure, UserError
+from electralab.terminal import visible
 from electralab.tracking import views
 from electralab.tracking.redaction import mask
 from electralab.tracking.store import Store, quieten
@@ -59,7 +60,7 @@ def ui(store: Store, port: int = 5000) -> int:
             address = f"http://{HOST}:{port}"
             print(f"MLflow UI: {address}  (Ctrl-C ends it)", flush=True)
             for line in _newest(store, address):
-                print(line, flush=True)
+                print(visible(line), flush=True)
             server.wait()
         except KeyboardInterrupt:
             return 0

@@ -110,6 +110,10 @@ def _plain(source: Path) -> Callable[[Path], None]:
                 pass
         except (SafetensorError, OSError) as error:
             raise UserError(f"{source} must hold a whole model: {one_line(error)}.") from error
+    for file in sorted(source.rglob("*")):
+        inside = file.resolve().is_relative_to(source.resolve())
+        if not inside or not (file.is_file() or file.is_dir()):  # what is elsewhere stays there
+            raise UserError(f"{source} must hold files of its own alone, but {file} is not one.")
     return lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True)
 
 

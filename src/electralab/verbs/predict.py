@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 from electralab.errors import UserError
 from electralab.predicting import Predictor, predictor_class
+from electralab.terminal import visible
 from electralab.verbs.common import find, finished_model, run_config, split_options
 
 POOL = 16  # batches of a file that are read in one go, so that texts of like lengths meet
@@ -165,8 +167,9 @@ def _progress(file: str | None) -> Any:
 
 def _show(result: dict[str, Any], predictor: Predictor, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(result, ensure_ascii=False))
+        line = json.dumps(result, ensure_ascii=False)
+        print(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", line))
     elif result["text"].strip():
-        print(*predictor.lines(result), sep="\n")
+        print(*map(visible, predictor.lines(result)), sep="\n")
     else:
         print()
