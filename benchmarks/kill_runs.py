@@ -108,7 +108,7 @@ def study(here: Path, *, kills: int, rng: random.Random) -> int:
     """
     done, good, bad = 0, 0, 0
     for number, (name, words) in enumerate(SETTINGS.items()):
-        share = kills * (number + 1) // len(SETTINGS) - done
+        share = -(-kills * (number + 1) // len(SETTINGS)) - done  # a single kill is for the first
         if not share:
             continue
         calm, began = f"undisturbed-{number}", time.monotonic()
