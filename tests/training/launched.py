@@ -21,8 +21,10 @@ STEP = 9
 def main() -> None:
     """Runs the job."""
     job = json.loads(Path(sys.argv[1]).read_text())
+    from electralab import processes
     from electralab.cli import main as electralab
 
+    processes.hush()  # before torch loads
     if job.get("hurt") and os.environ["RANK"] == "1":
         _hurt(job["hurt"])
     statuses = []

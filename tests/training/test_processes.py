@@ -213,7 +213,7 @@ def test_a_loss_that_is_not_finite_in_one_process_is_skipped_by_all(runs, here):
     kept = read(run, "bad_batch.json")
     found = [(batch["process"], batch["losses"]["loss"] == "nan") for batch in kept["batches"]]
     assert kept["step"] == 5
-    assert found == [(0, False), (0, False), (1, True), (1, False)]
+    assert found == [(0, False), (0, False), (1, False), (1, True)]
 
 
 def test_a_process_that_fails_ends_the_run_and_says_why(runs):
