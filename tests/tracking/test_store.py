@@ -10,7 +10,7 @@ import time
 import pytest
 
 from electralab.errors import RunFailure, UserError
-from electralab.tracking.store import Store, describe_uri, open_store
+from electralab.tracking.store import Store, describe_uri, open_store, reason
 from tests.tracking.conftest import LOCAL, OFF, server
 
 # What each of several processes does at once on a folder without a store.
@@ -159,6 +159,19 @@ def test_a_uri_that_is_none_is_the_users_error(tmp_path):
 def test_server_takes_any_store(fresh_database, tmp_path):
     store = open_store(server(f"sqlite:///{fresh_database}"), output_dir=tmp_path)
     assert store.mode == "server" and store.artifact_root is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("url: /x (Caused by ResponseError('too many 500 error responses'))", "with HTTP 500"),
+        ("RemoteDisconnected('Remote end closed connection without response')", "it closes the"),
+        ("(raised as …) (sqlite3.OperationalError) database or disk is full", "its disk is full"),
+        ("(sqlite3.OperationalError) database is locked [SQL: BEGIN]", "keeps it locked"),
+    ],
+)
+def test_what_goes_wrong_in_the_middle_is_said_in_a_few_words(text, said):
+    assert said in reason(Exception(text)) and len(reason(Exception(text))) < 40
 
 
 def test_describe_uri_hides_credentials():

@@ -139,9 +139,11 @@ def reason(error: BaseException) -> str:
         return "another process keeps it locked"
     if "timed out" in text:
         return "it did not answer in time"
+    if "Remote end closed connection" in text:
+        return "it closes the connection"
     if "NameResolutionError" in text:
         return "its host name is not known"
-    status = re.search(r"(?:error code|status code|failed with error code) (\d{3})", text)
+    status = re.search(r"(?:error code|status code|too many) (\d{3})", text)
     if status and status[1] in ("401", "403"):
         return f"it refuses the credentials (HTTP {status[1]})"
     if status:
