@@ -138,3 +138,20 @@ tokenizer(
     *("t/tokenizer_config.json", "no JSON"),
 )
 tokenizer("tokenizer-without-vocabulary", _without_vocabulary, "the folder t holds none")
+
+
+def _piece(number: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        file = folder / "tokenizer.json"
+        content = json.loads(file.read_text())
+        content["model"]["vocab"]["more"] = number
+        file.write_text(json.dumps(content))
+
+    return change
+
+
+tokenizer("ids-that-skip-numbers", _piece(10**6), "without a gap", "with ids up to 1,000,000.")
+model("ids-beyond-the-table", _piece(10**6), "at most the model's", "has 1000001 instead.")
+model("sizes-of-another-world", {"intermediate_size": 1 << 25}, "by its config.json it has")
+model("layers-of-another-world", {"num_hidden_layers": 10**9}, "1000000000, which is more than")
+model("weights-that-are-quantised", {"quantization_config": {"a": 1}}, "read as they are")

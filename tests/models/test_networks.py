@@ -320,6 +320,9 @@ class Tokens:
     def __len__(self) -> int:
         return self.count
 
+    def get_vocab(self) -> dict[str, int]:
+        return {str(number): number for number in range(self.count)}
+
 
 def test_ids_and_positions_that_a_model_lacks_are_refused():
     model = make(CLASSIFY, ENCODERS["roberta"])

@@ -29,6 +29,9 @@ class Tokens:
     def __len__(self) -> int:
         return VOCAB
 
+    def get_vocab(self) -> dict[str, int]:
+        return {str(number): number for number in range(VOCAB)}
+
 
 def build(auto_class: type, *, seed: int = 0, **changes):
     torch.manual_seed(seed)

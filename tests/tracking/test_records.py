@@ -91,8 +91,8 @@ def test_damaged_files_are_passed_over(out):
 @pytest.fixture
 def stored(store, out):
     """A run in the store whose folder lies somewhere else."""
-    folder = make(out / "other", "place", "unused")
     with tracked_run(store, experiment="rtd", run_name="a", params={}) as run:
+        folder = make(out / "other", "place", run.run_id)
         run.set_tags({"folder": str(folder)})
     return run.run_id, folder
 

@@ -72,7 +72,8 @@ def find_run(text: str, *, store: Store | None, output_dir: str | Path) -> RunRe
         )
     if not folder.is_dir():
         raise UserError(f"The folder {folder} of the run {run_id} is not on this machine.")
-    if read_id(folder) != run_id:  # a tag can name any place, and `resume` writes there
+    is_its_own = read_id(folder) == run_id or (folder / files.SWEEP).is_file()
+    if not is_its_own:  # a tag can name any place, and `resume` writes there
         raise UserError(
             f"The run {run_id} must lie in a folder of its own, but {folder}, which {store} names, "
             "is not its own. Give `output_dir=…` of that run, or its folder."
