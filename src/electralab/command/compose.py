@@ -27,7 +27,14 @@ from electralab.checking import launcher_checks
 from electralab.checking.search_checks import is_search
 from electralab.command import guard, hydra_messages, stages
 from electralab.command.resolve import resolved
-from electralab.command.space import Dimension, corners, dimensions, grid, overrides_of
+from electralab.command.space import (
+    Dimension,
+    corners,
+    dimensions,
+    grid,
+    holds_a_sweep,
+    overrides_of,
+)
 from electralab.command.words import as_typed, opened
 from electralab.config import is_chain
 from electralab.errors import UserError
@@ -192,6 +199,9 @@ class Composer:
             try:
                 if word not in self._parsed:  # the points of a sweep have most words in common
                     self._parsed[word] = parser.parse_overrides([word])
+                    if holds_a_sweep(self._parsed[word][0]._value):
+                        self._parsed[word] = []
+                        self._add(hydra_messages.sweep_inside(*as_typed([word])))
                 parsed += self._parsed[word]
             except HydraException as error:
                 self._add(hydra_messages.syntax(*as_typed([word]), error))

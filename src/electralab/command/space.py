@@ -7,7 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    IntervalSweep,
+    Override,
+    RangeSweep,
+    Sweep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,6 +78,16 @@ class Dimension:
         suggest = trial.suggest_int if self.whole else trial.suggest_float
         steps = {} if self.step is None else {"step": self.step}
         return suggest(self.key, self.low, self.high, log=self.log, **steps)
+
+
+def holds_a_sweep(value: Any) -> bool:
+    """Says whether a value, as Hydra parsed it, has a sweep inside, as ``[choice(1,2),3]``."""
+    inner = value.list if isinstance(value, ChoiceSweep) else value
+    if isinstance(inner, dict):
+        inner = list(inner.values())
+    return isinstance(inner, list) and any(
+        isinstance(one, Sweep) or holds_a_sweep(one) for one in inner
+    )
 
 
 def dimensions(swept: Mapping[str, Override], *, listed: bool) -> tuple[list[Dimension], list[str]]:

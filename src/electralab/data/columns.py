@@ -69,11 +69,11 @@ def nested(fields: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def names(record: Mapping[str, Any]) -> list[str]:
-    """Returns the names of a record's columns, nested ones dotted."""
+def names(record: Mapping[str, Any], depth: int = 5) -> list[str]:
+    """Returns the names of a record's columns, nested ones dotted, down to some depth."""
     found = []
     for name, value in record.items():
-        inner = names(value) if isinstance(value, Mapping) else []
+        inner = names(value, depth - 1) if isinstance(value, Mapping) and depth else []
         found += [f"{name}.{each}" for each in inner] or [name]
     return found
 

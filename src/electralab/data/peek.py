@@ -136,9 +136,11 @@ def _of_files(data: DataConfig, columns: Mapping[str, str]) -> list[str]:
 
 def _of_file(path: Path, *, source: str, columns: Mapping[str, str], key: str) -> list[str]:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") if source == "parquet" else lines.opened(path) as file:
             head = file.read(JSON_HEAD if source == "json" else HEAD)
             complete = not file.read(1)
+    except UserError as error:
+        return error.problems
     except OSError as error:
         return [f"`{key}` must be a file that can be read, but {path} cannot: {error.strerror}."]
     if not head:
