@@ -5,8 +5,8 @@
 
 An execution must end in a legal result or in lines that a person can read: an exception that is no
 `UserError`, a line with a control character or of more than 2,000 characters, more than 20 seconds
-of work, and whatever is left behind are findings. Each execution is a function of the seed and its number,
-so that `--only` does one again and shows its trace.
+of work, and whatever is left behind are findings. Each execution is a function of the seed and its
+number, so that `--only` does one again and shows its trace.
 """
 
 from __future__ import annotations

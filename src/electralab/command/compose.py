@@ -21,6 +21,7 @@ from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from electralab.checking import launcher_checks
@@ -32,8 +33,10 @@ from electralab.command.space import (
     corners,
     dimensions,
     grid,
-    holds_a_sweep,
+    is_empty,
     overrides_of,
+    sweep_fault,
+    too_many,
 )
 from electralab.command.words import as_typed, opened
 from electralab.config import is_chain
@@ -149,7 +152,7 @@ class Composer:
         others = [item for item in hydra if item not in path]
         self._hydra = self._usable([*self._hydra, *others], groups)
         first = self._base(groups)
-        if first is None:
+        if first is None or not self._resolves(first.hydra):
             return Composition(multirun, [], list(self._problems))
         mode = OmegaConf.select(first, "hydra.mode")
         multirun = multirun or mode == RunMode.MULTIRUN
@@ -199,9 +202,9 @@ class Composer:
             try:
                 if word not in self._parsed:  # the points of a sweep have most words in common
                     self._parsed[word] = parser.parse_overrides([word])
-                    if holds_a_sweep(self._parsed[word][0]._value):
+                    if fault := sweep_fault(self._parsed[word][0]._value):
                         self._parsed[word] = []
-                        self._add(hydra_messages.sweep_inside(*as_typed([word])))
+                        self._add(hydra_messages.no_sweep(*as_typed([word]), fault))
                 parsed += self._parsed[word]
             except HydraException as error:
                 self._add(hydra_messages.syntax(*as_typed([word]), error))
@@ -246,11 +249,15 @@ class Composer:
         self, sweeper: dict[str, Any], arguments: list[Override]
     ) -> tuple[list[list[Override]], list[Dimension]]:
         """Returns the overrides of each point, or of each corner of a search, and its space."""
+        is_grid = (sweeper.get("sampler") or {}).get("name") == "grid"
+        if (is_grid or not is_search(sweeper)) and (problem := too_many(arguments)):
+            self._add(problem)
+            return [], []
         if not is_search(sweeper):
             for item in [item for item in arguments if item.value_type is INTERVAL]:
                 arguments.remove(item)
                 self._add(hydra_messages.interval_of_a_grid(*as_typed([item.input_line])))
-            for item in [item for item in arguments if _is_empty(item)]:
+            for item in [item for item in arguments if is_empty(item)]:
                 arguments.remove(item)
                 self._add(hydra_messages.no_values(*as_typed([item.input_line])))
             if (size := sweeper.get("max_batch_size")) is not None and size < 1:
@@ -264,7 +271,6 @@ class Composer:
                 self._add(hydra_messages.composition(error))
                 batch = [[item.input_line for item in arguments if not item.is_sweep_override()]]
             return [self._parse(words) for words in batch], []
-        is_grid = (sweeper.get("sampler") or {}).get("name") == "grid"
         swept = [item for item in arguments if item.is_sweep_override()]
         named = {_key(item): item for item in swept}
         space, problems = dimensions(named, listed=is_grid)
@@ -273,6 +279,17 @@ class Composer:
         fixed = [item for item in arguments if not item.is_sweep_override()]
         points = grid(space) if is_grid else corners(space)
         return [[*fixed, *self._parse(overrides_of(space, texts))] for texts in points], space
+
+    def _resolves(self, hydra: DictConfig) -> bool:
+        """Says whether what Hydra is asked for is known, and what leads nowhere."""
+        try:
+            for key in ("mode", "sweeper", "launcher"):
+                if isinstance(hydra[key], DictConfig):
+                    OmegaConf.to_container(hydra[key], resolve=True)
+        except OmegaConfBaseException as error:
+            self._add(hydra_messages.interpolation(f"hydra.{key}", error))
+            return False
+        return True
 
     def _params(self, sweeper: dict[str, Any]) -> list[Override]:
         """Returns the overrides that stand in `hydra.sweeper.params`."""
@@ -368,10 +385,6 @@ class Composer:
 def _key(item: Override) -> str:
     """Returns the key of an override as one would look for it."""
     return as_typed([f"{item.get_key_element()}="])[0].rstrip("=").lstrip("+")
-
-
-def _is_empty(item: Override) -> bool:
-    return item.is_sweep_override() and not [*item.sweep_string_iterator()]
 
 
 def _plugins(config: DictConfig) -> dict[str, Any]:

@@ -125,13 +125,10 @@ def no_values(word: str) -> str:
     return f"`{key}` must leave a value to try, but is {value} instead."
 
 
-def sweep_inside(word: str) -> str:
-    """Says that only a part of a value is to be swept, which Hydra does not do."""
+def no_sweep(word: str, wanted: str) -> str:
+    """Says that values cannot be swept."""
     key, _, value = word.partition("=")
-    return (
-        f"`{key}` must be swept as a whole, such as {key}=choice([1,2],[1,3]), but is {value} "
-        "instead."
-    )
+    return f"`{key}` {wanted}, but is {value} instead."
 
 
 def interpolation(key: str, error: Exception) -> str:
