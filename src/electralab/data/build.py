@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from electralab.data import origin, sources
 from electralab.data.batches import PIECE, batches, each, pieces
+from electralab.data.blocks import unigram
 from electralab.data.clean import Kept, clean, hold_out
 from electralab.data.files import held_out
 from electralab.data.looking import Look
@@ -172,6 +173,8 @@ def _packed(
     )
     if not count["rows"]:
         raise UserError(origin.too_little(split, count["tokens"], data))
+    if not unigram(folder).any():
+        raise UserError(origin.nothing_known(split, count["tokens"], data))
     return count
 
 

@@ -155,7 +155,8 @@ def missing_column(column: str, names: Sequence[str], path: Path | str, *, role:
     """Returns the problem of a column that is not there, with those that are and the nearest."""
     near = nearest(column, names)
     hint = f" (did you mean {near}?)" if near else ""
-    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    short = [name if len(name) < 60 else f"{name[:59]}…" for name in names[:12]]
+    shown = ", ".join(short) + (", …" if len(names) > 12 else "")
     return (
         f"`data.columns.{role}` must be a column of {path}, but is {column} instead; it has "
         f"{shown or 'none'}{hint}."

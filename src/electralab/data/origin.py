@@ -57,6 +57,14 @@ def too_little(split: str, tokens: int, data: DataConfig) -> str:
     )
 
 
+def nothing_known(split: str, tokens: int, data: DataConfig) -> str:
+    """Returns the problem of a split of whose text the tokenizer knows nothing."""
+    return (
+        f"{key_of(split, data)} must hold text that the tokenizer knows, but all of its {tokens:,} "
+        "tokens are unknown or special; choose another `model.tokenizer`, such as train."
+    )
+
+
 def refuse_giants(split: str, kept: Kept, data: DataConfig) -> None:
     """Refuses texts for which the memory of a machine may not do.
 

@@ -128,8 +128,11 @@ def _of_files(data: DataConfig, columns: Mapping[str, str]) -> list[str]:
             looked += _of_file(path, source=data.source, columns=columns, key=key)
         size = sum(path.stat().st_size for path in of_split)
         if data.source == "moses" and not looked and size <= COUNTED:
-            uneven = moses.uneven(of_split, key=key)
-            looked += [uneven] if uneven else []
+            try:
+                uneven = moses.uneven(of_split, key=key)
+                looked += [uneven] if uneven else []
+            except UserError as error:  # compressed and damaged
+                looked += error.problems
         found += looked
     return found
 

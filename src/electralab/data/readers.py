@@ -74,6 +74,12 @@ def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[list[str | None]]:
         ]
         if header and absent:
             raise UserError(absent)
+        for role, column in columns.items():
+            if header.count(column) > 1:
+                raise UserError(
+                    f"`data.columns.{role}` must be one column of {path}, but "
+                    f"{header.count(column)} are called {column}; rename the others."
+                )
         at = [(role, header.index(column)) for role, column in columns.items() if header]
         numbers = _Numbers(path, columns)
         before = rows.line_num
@@ -96,7 +102,7 @@ def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[list[str | None]]:
     except csv.Error as error:
         raise UserError(
             f"{path}, {_rows(before + 1, rows.line_num)}: the file must be proper CSV, but: "
-            f"{error}."
+            f"{str(error).partition(' - ')[0]}."  # what follows speaks to programmers
         ) from None
 
 
