@@ -63,7 +63,6 @@ def execute(target: str, seed: int, number: int) -> str:
 def fuzz(target: str, *, seconds: float, seed: int, only: int | None = None) -> int:
     """Executes until the time is over; prints each kind of finding once, and returns how many."""
     os.environ.update(HYDRA_FULL_ERROR="1", HF_HUB_OFFLINE="1", MLFLOW_DISABLE_TELEMETRY="true")
-    faulthandler.enable()
     late = {number: signal.signal(number, _late) for number in (signal.SIGALRM, signal.SIGVTALRM)}
     ends: Counter[str] = Counter()
     found: dict[Any, int] = {}
@@ -111,6 +110,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="the number of one execution")
     asked = parser.parse_args()
+    faulthandler.enable()
     return int(fuzz(asked.target, seconds=asked.seconds, seed=asked.seed, only=asked.only) > 0)
 
 
