@@ -98,3 +98,13 @@ def test_a_parquet_file_is_not_sought_behind_a_compression(tmp_path):
     (tmp_path / "a.parquet.gz").write_bytes(b"x")
     with pytest.raises(UserError, match=r"ending in \.parquet, \.pq"):
         find(str(tmp_path), source="parquet")
+
+
+def test_a_damaged_one_of_two_aligned_files_is_a_problem_beside_others(tmp_path, data_config):
+    (tmp_path / "a.en.gz").write_bytes(gzip.compress(b"Close\n" * 40_000)[:-20])
+    (tmp_path / "a.fr").write_bytes(b"Fermer\n" * 40_000)
+    files = [str(tmp_path / name) for name in ("a.en.gz", "a.fr")]
+    values = {"source": "moses", "path": files, "split.validation": "nowhere"}
+    found = problems(data_config(values), columns={"source": "source", "target": "target"})
+    assert sum("end-of-stream" in line for line in found) == 1
+    assert sum("data.split.validation" in line for line in found) == 1
