@@ -271,7 +271,9 @@ def test_a_person_at_a_terminal_gets_each_answer_at_once(run, capsys, monkeypatc
             yield f"{text}\n".encode()
             heard.append(capsys.readouterr().out.partition("\n")[0])
 
-    terminal = SimpleNamespace(buffer=typed(), isatty=lambda: True)
+    lines = typed()
+    stream = SimpleNamespace(readline=lambda _: next(lines, b""))
+    terminal = SimpleNamespace(buffer=stream, isatty=lambda: True)
     monkeypatch.setattr(sys, "stdin", terminal)
     assert main(["predict", str(run)]) == 0
     assert heard == TEXTS

@@ -211,9 +211,10 @@ def inspect(container: dict[str, Any]) -> tuple[Config | Chain, dict[schema_erro
 
 
 def _without_languages(node: Any, name: str = "") -> Any:
-    """Turns two languages as keys of `columns` into source and target."""
+    """Turns two languages as keys of `columns` into source and target; all keys become texts."""
     if not isinstance(node, dict):
         return node
+    node = {str(key): value for key, value in node.items()}  # YAML also has numbers and dates
     if name == "columns":
         codes = [key for key in node if key not in Columns.model_fields and _CODE.fullmatch(key)]
         if len(codes) == 2:  # others are refused as unknown

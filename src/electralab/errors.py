@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _OF_WORKER = "in DataLoader worker process"  # torch's words
+LONGEST = 1500  # characters of a line: what stands in a file can be of any length
 
 
 def one_line(error: BaseException) -> str:
@@ -23,14 +24,24 @@ class UserError(Exception):
 
     Args:
         problems: One line a problem, or a single line. Each names the key, file, row or column,
-            what was expected, what was found, and what to do.
+            what was expected, what was found, and what to do. What a terminal would obey rather
+            than show is escaped, and the middle of a very long line is left out.
     """
 
     exit_status = 2
 
     def __init__(self, problems: str | Iterable[str]) -> None:
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        lines = [problems] if isinstance(problems, str) else problems
+        self.problems = [_shown(line) for line in lines]
         super().__init__("\n".join(self.problems))
+
+
+def _shown(line: str) -> str:
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST * 2 // 3]} … {line[-LONGEST // 3 :]}"
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 class RunFailure(UserError):

@@ -38,7 +38,10 @@ REFUSED = {
     "a depth": (f"name: {'[' * 5000}\n", "it is nested too deeply"),
     "a size": (f"name: {'x' * 5_000_000}\n", "it is larger than 200,000 bytes"),
     "echoes": (ECHOES, "cannot be resolved: it needs more than 500 references"),
-    "a billion points": (SWEEP, "must have at most 10,000 points, but has 1,000,000,000"),
+    "a billion points": (
+        SWEEP,
+        "`seed` must have at most 10,000 values, but is range(0,1000000000)",
+    ),
     "Hydra's files": ("hydra:\n  output_subdir: ../marker\n", "`hydra.output_subdir` must be null"),
     "Hydra's folder": ("hydra:\n  run:\n    dir: ../marker\n", "`hydra.run.dir` must not be set"),
     "Hydra's log": ("hydra:\n  job:\n    name: ../marker\n", "`hydra.job.name` must be no path"),

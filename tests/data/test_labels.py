@@ -55,3 +55,9 @@ def test_names_that_differ_by_blanks_or_case_are_found():
     assert lookalikes(Counter({"Yes": 3, "yes": 2})) == ("Yes", "yes")
     assert lookalikes(Counter({"not  good": 1, "not good": 2})) == ("not good", "not  good")
     assert lookalikes(Counter({"yes": 3, "no": 2, "1": 4})) is None
+
+
+def test_digits_without_end_are_a_name_and_not_a_number():
+    digits = "9" * 5000  # more than Python turns into a number
+    assert class_name(digits) == digits
+    assert ordered([digits, "2", "10", "1٣"]) == ["2", "10", "1٣", digits]

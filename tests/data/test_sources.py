@@ -195,7 +195,7 @@ def test_a_csv_row_of_another_length_is_given_with_its_number(texts, tmp_path, r
 def test_an_unclosed_quote_of_a_csv_does_not_swallow_the_rest(texts, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('id,text\n1,"never closed\n2,fine\n')
-    assert f"{path}, row 3: the file must be proper CSV" in problem(texts, "csv", path)
+    assert f"{path}, rows 2 to 3: the file must be proper CSV" in problem(texts, "csv", path)
 
 
 def test_broken_json_is_given_with_line_and_column(texts, tmp_path):

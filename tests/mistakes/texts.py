@@ -80,7 +80,7 @@ data("nul-deep-in-the-file", "text", GOOD * 5000 + b"a\0b\n", "line 5001", "UTF-
 data("latin-1-deep-in-the-file", "text", GOOD * 5000 + b"caf\xe9\n", "line 5001", "UTF-8", "0xe9")
 data("utf-16", "text", "some text\n".encode("utf-16"), "UTF-8", "UTF-16")
 data("ragged-csv", "csv", "id,text\n1,fine\n2,too,many\n", "row 3", "2 fields", "has 3")
-data("open-quote-csv", "csv", 'id,text\n1,"never\n2,closed\n', "row 3", "proper CSV")
+data("open-quote-csv", "csv", 'id,text\n1,"never\n2,closed\n', "rows 2 to 3", "proper CSV")
 data("csv-without-the-column", "csv", "id,txt\n1,a\n", "`data.columns.text`", "it has id, txt")
 data("csv-of-numbers", "csv", "id,text\n1,2\n2,3\n", "`data.columns.text`", "text", "numbers")
 data("csv-with-a-header-only", "csv", "id,text\n", "`data.path`", "documents", "none")

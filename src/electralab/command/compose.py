@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -17,11 +16,12 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, RangeSweep, ValueType
+from hydra.core.override_parser.types import Override, ValueType
 from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from electralab.checking import launcher_checks
@@ -29,13 +29,21 @@ from electralab.checking.search_checks import is_search
 from electralab.command import guard, hydra_messages, stages
 from electralab.command.plain_files import look_at_files
 from electralab.command.resolve import few_interpolations, resolved
-from electralab.command.space import Dimension, corners, dimensions, grid, overrides_of
+from electralab.command.space import (
+    Dimension,
+    corners,
+    dimensions,
+    grid,
+    is_empty,
+    overrides_of,
+    sweep_fault,
+    too_many,
+)
 from electralab.command.words import as_typed, opened
 from electralab.config import is_chain
 from electralab.errors import UserError
 
 INTERVAL = ValueType.INTERVAL_SWEEP
-MOST_POINTS = 10_000  # of a sweep
 CONFIG_PATH, CONFIG_NAME = "pkg://electralab.conf", "config"
 
 
@@ -146,7 +154,7 @@ class Composer:
         others = [item for item in hydra if item not in path]
         self._hydra = self._usable([*self._hydra, *others], groups)
         first = self._base(groups)
-        if first is None:
+        if first is None or not self._resolves(first.hydra):
             return Composition(multirun, [], list(self._problems))
         mode = OmegaConf.select(first, "hydra.mode")
         multirun = multirun or mode == RunMode.MULTIRUN
@@ -197,6 +205,9 @@ class Composer:
             try:
                 if word not in self._parsed:  # the points of a sweep have most words in common
                     self._parsed[word] = parser.parse_overrides([word])
+                    if fault := sweep_fault(self._parsed[word][0]._value):
+                        self._parsed[word] = []
+                        self._add(hydra_messages.no_sweep(*as_typed([word]), fault))
                 parsed += self._parsed[word]
             except HydraException as error:
                 self._add(hydra_messages.syntax(*as_typed([word]), error))
@@ -242,16 +253,14 @@ class Composer:
     ) -> tuple[list[list[Override]], list[Dimension]]:
         """Returns the overrides of each point, or of each corner of a search, and its space."""
         is_grid = (sweeper.get("sampler") or {}).get("name") == "grid"
-        if not is_search(sweeper) or is_grid:
-            swept = [item for item in arguments if item.is_sweep_override()]
-            if (points := math.prod(map(_count, swept))) > MOST_POINTS:
-                self._add(hydra_messages.too_many(points, MOST_POINTS))
-                return [], []
+        if (is_grid or not is_search(sweeper)) and (problem := too_many(arguments)):
+            self._add(problem)
+            return [], []
         if not is_search(sweeper):
             for item in [item for item in arguments if item.value_type is INTERVAL]:
                 arguments.remove(item)
                 self._add(hydra_messages.interval_of_a_grid(*as_typed([item.input_line])))
-            for item in [item for item in arguments if _is_empty(item)]:
+            for item in [item for item in arguments if is_empty(item)]:
                 arguments.remove(item)
                 self._add(hydra_messages.no_values(*as_typed([item.input_line])))
             if (size := sweeper.get("max_batch_size")) is not None and size < 1:
@@ -273,6 +282,17 @@ class Composer:
         fixed = [item for item in arguments if not item.is_sweep_override()]
         points = grid(space) if is_grid else corners(space)
         return [[*fixed, *self._parse(overrides_of(space, texts))] for texts in points], space
+
+    def _resolves(self, hydra: DictConfig) -> bool:
+        """Says whether what Hydra is asked for is known, and what leads nowhere."""
+        try:
+            for key in ("mode", "sweeper", "launcher"):
+                if isinstance(hydra[key], DictConfig):
+                    OmegaConf.to_container(hydra[key], resolve=True)
+        except OmegaConfBaseException as error:
+            self._add(hydra_messages.interpolation(f"hydra.{key}", error))
+            return False
+        return True
 
     def _params(self, sweeper: dict[str, Any]) -> list[Override]:
         """Returns the overrides that stand in `hydra.sweeper.params`."""
@@ -368,18 +388,6 @@ class Composer:
 def _key(item: Override) -> str:
     """Returns the key of an override as one would look for it."""
     return as_typed([f"{item.get_key_element()}="])[0].rstrip("=").lstrip("+")
-
-
-def _count(item: Override) -> int:
-    """Returns how many values a key is swept over, without making them."""
-    value = item.value()
-    if isinstance(value, RangeSweep):
-        return max(0, math.ceil((value.stop - value.start) / value.step))
-    return len(getattr(value, "list", None) or [1])
-
-
-def _is_empty(item: Override) -> bool:
-    return item.is_sweep_override() and not [*item.sweep_string_iterator()]
 
 
 def _plugins(config: DictConfig) -> dict[str, Any]:

@@ -125,20 +125,18 @@ def no_values(word: str) -> str:
     return f"`{key}` must leave a value to try, but is {value} instead."
 
 
-def too_many(points: int, most: int) -> str:
-    """Says that a sweep has more points than anyone could run."""
-    return (
-        f"The sweep must have at most {most:,} points, but has {points:,}; search the space with "
-        "hydra/sweeper=optuna, or sweep over fewer values."
-    )
-
-
 def secret(key: str, variable: str) -> str:
     """Says that a value is a credential of the environment."""
     return (
         f"`{key}` must not be the secret {variable} of the environment, for a run records its "
         "configuration."
     )
+
+
+def no_sweep(word: str, wanted: str) -> str:
+    """Says that values cannot be swept."""
+    key, _, value = word.partition("=")
+    return f"`{key}` {wanted}, but is {value} instead."
 
 
 def interpolation(key: str, error: Exception) -> str:

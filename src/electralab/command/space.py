@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import (
+    ChoiceSweep,
+    IntervalSweep,
+    Override,
+    RangeSweep,
+    Sweep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+POINTS = 10_000  # of a grid
 CORNERS = 64  # combinations of extremes that are all checked; of more, each extreme once
 
 
@@ -72,6 +80,55 @@ class Dimension:
         suggest = trial.suggest_int if self.whole else trial.suggest_float
         steps = {} if self.step is None else {"step": self.step}
         return suggest(self.key, self.low, self.high, log=self.log, **steps)
+
+
+def sweep_fault(value: Any) -> str | None:
+    """Says what a value, as Hydra parsed it, must be to be swept; nothing if it can."""
+    if _holds_a_sweep(value):
+        return "must be swept as a whole, such as choice([1,2],[1,3])"
+    if isinstance(value, RangeSweep) and not (value.step and _size(value) < math.inf):
+        return "must be a range from one number to another in steps other than 0"
+    if isinstance(value, (ChoiceSweep, RangeSweep)) and _size(value) > POINTS:
+        return f"must have at most {POINTS:,} values"
+    return None
+
+
+def too_many(swept: Iterable[Override]) -> str | None:
+    """Returns the problem of a grid that nobody could run, nor even compose."""
+    points = math.prod(_size(item._value) for item in swept)
+    if points <= POINTS:
+        return None
+    return (
+        f"`-m` must make at most {POINTS:,} points, but these make {points:,}; sweep fewer values, "
+        "or search with hydra/sweeper=optuna."
+    )
+
+
+def is_empty(item: Override) -> bool:
+    """Says whether there is nothing to try, as in ``range(3,1)``."""
+    return item.is_sweep_override() and not [*item.sweep_string_iterator()]
+
+
+def _size(value: Any) -> float:
+    """Returns how many values a sweep has, without listing them; 1 where there is one alone."""
+    if isinstance(value, ChoiceSweep):
+        return len(value.list)
+    if not isinstance(value, RangeSweep):
+        return 1
+    try:
+        return max(0, math.ceil((float(value.stop) - float(value.start)) / float(value.step)))
+    except (OverflowError, ValueError):  # endless, or not a number
+        return math.inf
+
+
+def _holds_a_sweep(value: Any) -> bool:
+    """Says whether there is a sweep inside of a value, as in ``[choice(1,2),3]``."""
+    inner = value.list if isinstance(value, ChoiceSweep) else value
+    if isinstance(inner, dict):
+        inner = list(inner.values())
+    return isinstance(inner, list) and any(
+        isinstance(one, Sweep) or _holds_a_sweep(one) for one in inner
+    )
 
 
 def dimensions(swept: Mapping[str, Override], *, listed: bool) -> tuple[list[Dimension], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,9 +80,9 @@ def _named(name: Path) -> Comparison:
 
 def _meant(word: str, *, store: Store, output_dir: Path) -> Comparison | list[Found]:
     for folder in (Path(word), output_dir / word):
-        if word and (folder / files.SWEEP).is_file():
+        if word and os.path.isfile(folder / files.SWEEP):
             return from_sweep(folder, store)
-        if word and folder.is_dir() and read_id(folder):
+        if word and os.path.isdir(folder) and read_id(folder):
             return [_of_folder(folder)]
     if sweep := _one_sweep(word, output_dir):
         return from_sweep(sweep, store)
@@ -152,7 +153,8 @@ def _run_folders(output_dir: Path) -> Iterator[Path]:
 
 def _folders_of(name: Path) -> list[Path]:
     """Returns the run folders of a `name`, in order of their time."""
-    return sorted(path.parent for path in name.glob(f"*/{files.IDENTITY}"))
+    found = name.glob(f"*/{files.IDENTITY}") if os.path.isdir(name) else ()
+    return sorted(path.parent for path in found)
 
 
 def _of_folder(folder: Path) -> Found:

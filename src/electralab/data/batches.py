@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 CHARACTERS = 1 << 20  # a batch ends with the document that reaches so many
 DOCUMENTS = 5000  # or with so many documents
 ROWS = 256  # of a table taken in one go
+PIECE = 1 << 20  # characters of a document that are tokenised in one go
 
 
 def batches(texts: Iterable[str | None]) -> Iterator[list[str | None]]:
@@ -47,6 +48,25 @@ def column_batches(
             columns, characters = [[] for _ in range(parts)], 0
     if columns[0]:
         yield columns
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Yields a text in pieces of bounded length, for a tokenizer takes a hundred bytes a character.
+
+    They begin with a blank where they can, as words do whose pieces do not depend on what is
+    before.
+
+    Example:
+        >>> list(pieces("a text")) == ["a text"]
+        True
+    """
+    start = 0
+    while len(text) - start > PIECE:
+        blank = text.rfind(" ", start + 1, start + PIECE)
+        end = blank if blank > 0 else start + PIECE
+        yield text[start:end]
+        start = end
+    yield text[start:] if start else text
 
 
 def each(documents: Dataset) -> Iterator[str | None]:

@@ -14,7 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from electralab.data import origin, sources
-from electralab.data.batches import batches, each
+from electralab.data.batches import PIECE, batches, each, pieces
+from electralab.data.blocks import unigram
 from electralab.data.clean import Kept, clean, hold_out
 from electralab.data.files import held_out
 from electralab.data.looking import Look
@@ -111,6 +112,8 @@ def _documents(
             how["held_out"] = np.concatenate(elsewhere)
         kept[split] = clean(table, **how)
         dropped.update(kept[split].dropped)
+        if encoder is not None and data.clean.max_characters is None:
+            origin.refuse_giants(split, kept[split], data)
         if not len(kept[split].rows):
             raise UserError(origin.nothing_left(split, len(table), kept[split].dropped, data))
     tables = {split: read.tables[split].select(part.rows) for split, part in kept.items()}
@@ -170,6 +173,8 @@ def _packed(
     )
     if not count["rows"]:
         raise UserError(origin.too_little(split, count["tokens"], data))
+    if not unigram(folder).any():
+        raise UserError(origin.nothing_known(split, count["tokens"], data))
     return count
 
 
@@ -190,11 +195,26 @@ def _tokenised(
         for texts in batches(each(documents)):
             for text in texts:
                 _feed(digest, text)
-            batch = backend.encode_batch_fast(texts, add_special_tokens=False)
-            ids = [encoding.ids for encoding in batch]
+            ids = _ids(texts, backend)
             look.see_documents(ids)
             yield ids
             bar.update(len(texts))
+
+
+def _ids(texts: list[str], backend: Tokenizer) -> list[list[int]]:
+    """Returns the ids of some texts; one that is longer than a piece is encoded piece by piece."""
+    if all(len(text) <= PIECE for text in texts):
+        batch = backend.encode_batch_fast(texts, add_special_tokens=False)
+        return [encoding.ids for encoding in batch]
+    return [
+        np.concatenate(
+            [
+                np.array(backend.encode(piece, add_special_tokens=False).ids, dtype=np.uint32)
+                for piece in pieces(text)
+            ]
+        )
+        for text in texts
+    ]
 
 
 def _feed(digest: Any, text: str | None) -> None:

@@ -69,11 +69,11 @@ def nested(fields: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def names(record: Mapping[str, Any]) -> list[str]:
-    """Returns the names of a record's columns, nested ones dotted."""
+def names(record: Mapping[str, Any], depth: int = 5) -> list[str]:
+    """Returns the names of a record's columns, nested ones dotted, down to some depth."""
     found = []
     for name, value in record.items():
-        inner = names(value) if isinstance(value, Mapping) else []
+        inner = names(value, depth - 1) if isinstance(value, Mapping) and depth else []
         found += [f"{name}.{each}" for each in inner] or [name]
     return found
 
@@ -155,7 +155,8 @@ def missing_column(column: str, names: Sequence[str], path: Path | str, *, role:
     """Returns the problem of a column that is not there, with those that are and the nearest."""
     near = nearest(column, names)
     hint = f" (did you mean {near}?)" if near else ""
-    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    short = [name if len(name) < 60 else f"{name[:59]}…" for name in names[:12]]
+    shown = ", ".join(short) + (", …" if len(names) > 12 else "")
     return (
         f"`data.columns.{role}` must be a column of {path}, but is {column} instead; it has "
         f"{shown or 'none'}{hint}."

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from electralab.data import moses
+from electralab.data.lines import plain
+from electralab.data.matching import matching, no_file, visible
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ def find(paths: str | list[str], *, source: str, key: str = "data.path") -> list
     """Returns the files that a value of `data.path` means, in the order given, folders sorted.
 
     Args:
-        paths: A file, a folder (searched through, by the endings of the source), a glob, or a list.
+        paths: A file, a folder (searched through, by the endings of the source, of lines also with
+            ``.gz`` or ``.zst`` behind them), a glob, or a list.
         source: ``text``, ``csv``, ``json`` or ``parquet``.
         key: The key to name in a message.
 
@@ -70,23 +73,21 @@ def find(paths: str | list[str], *, source: str, key: str = "data.path") -> list
             files = [
                 file
                 for file in sorted(Path(expanded).rglob("*"))
-                if file.suffix.lower() in SUFFIXES[source] and _visible(file, expanded)
+                if _ending(file, source) in SUFFIXES[source] and visible(file, expanded)
             ]
             if not files:
                 endings = ", ".join(SUFFIXES[source])
                 problems.append(
                     f"`{key}` must hold files ending in {endings}, but the folder {path} has none."
                 )
-        elif os.path.exists(expanded):
-            files = [Path(expanded)]
-        elif glob.has_magic(expanded):
-            matches = sorted(glob.glob(expanded, recursive=True))
-            files = [Path(match) for match in matches if os.path.isfile(match)]
+        elif glob.has_magic(expanded) and not os.path.exists(expanded):
+            files = matching(expanded)
             if not files:
                 problems.append(f"`{key}` must match files, but {path} matches none.")
         else:
-            files = []
-            problems.append(f"`{key}` must be a file that exists, but {path} does not.")
+            problem = no_file(expanded, key=key, shown=path)
+            files = [] if problem else [Path(expanded)]
+            problems += [problem] if problem else []
         found += [file for file in files if file not in found]
     if problems:
         raise UserError(problems)
@@ -108,5 +109,5 @@ def held_out(data: DataConfig) -> dict[str, float | str]:
     return {name: value for name, value in given.items() if value not in (None, 0)}
 
 
-def _visible(file: Path, root: str) -> bool:
-    return file.is_file() and not any(part.startswith(".") for part in file.relative_to(root).parts)
+def _ending(file: Path, source: str) -> str:
+    return (file if source == "parquet" else plain(file)).suffix.lower()

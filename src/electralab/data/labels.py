@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-_WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))(?:\.0+)?")  # 007 is a name
+_WHOLE = re.compile(r"(-?(?:0|[1-9][0-9]{0,99}))(?:\.0+)?")  # 007 is a name
 
 
 def value_of(label: str) -> Any:

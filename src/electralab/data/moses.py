@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from electralab.data.lines import count, lines
+from electralab.data.lines import COMPRESSED, count, lines
+from electralab.data.matching import matching, no_file
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def pair(value: str | list[str], *, columns: Columns, key: str) -> list[Path]:
 
     Args:
         value: The two files in this order; or a folder, a glob or a prefix in which exactly one
-            file ends in ``.SOURCE`` and one in ``.TARGET``.
+            file ends in ``.SOURCE`` and one in ``.TARGET``, or in ``.SOURCE.gz`` and so on.
         columns: The configuration's `data.columns`: there, ``source`` and ``target`` are those
             endings, such as ``en`` and ``fr`` of ``KDE4.en-fr.en`` and ``KDE4.en-fr.fr``.
         key: The key to name in a message.
@@ -38,13 +39,8 @@ def pair(value: str | list[str], *, columns: Columns, key: str) -> list[Path]:
             f"write {key}=[SOURCE,TARGET]."
         )
     found = [Path(os.path.expanduser(path)) for path in value]
-    problems = [
-        f"`{key}` must be files that exist, but {path} does not."
-        if not path.exists()
-        else f"`{key}` must be two files, but {path} is a folder."
-        for path in found
-        if not path.is_file()
-    ]
+    looked = [no_file(str(path), key=key, shown=str(path)) for path in found]
+    problems = [problem for problem in looked if problem]
     if found[0] == found[1]:
         problems.append(f"`{key}` must be two files, but both are {found[0]}.")
     if problems:
@@ -57,11 +53,12 @@ def _ending(path: str, shown: str, columns: Columns, key: str) -> list[Path]:
         pattern = os.path.join(glob.escape(path), "*")
     else:
         pattern = path if glob.has_magic(path) else glob.escape(path) + ".*"
-    files = [file for file in sorted(glob.glob(pattern, recursive=True)) if os.path.isfile(file)]
+    files = [str(file) for file in matching(pattern)]
     found = []
     for role in ROLES:
         ending = getattr(columns, role)
-        matches = [file for file in files if file.endswith(f".{ending}")]
+        endings = tuple(f".{ending}{compressed}" for compressed in ("", *COMPRESSED))
+        matches = [file for file in files if file.endswith(endings)]
         if len(matches) != 1:
             names = ", ".join(map(os.path.basename, matches or files)) or "none"
             raise UserError(

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from electralab.errors import UserError
+
 if TYPE_CHECKING:
     from electralab.config import DataConfig
+    from electralab.data.clean import Kept
+
+LONGEST = 1 << 24  # characters of a text that is encoded as a whole; a hundred bytes each
 
 _WHY = {
     "null": "{} are null",
@@ -50,3 +55,27 @@ def too_little(split: str, tokens: int, data: DataConfig) -> str:
         f"`data.split.{split}` must hold out more than {share}: that is {tokens} tokens, and "
         f"{needed}; raise it, lower `data.max_length`, or take `data.packing=none`."
     )
+
+
+def nothing_known(split: str, tokens: int, data: DataConfig) -> str:
+    """Returns the problem of a split of whose text the tokenizer knows nothing."""
+    return (
+        f"{key_of(split, data)} must hold text that the tokenizer knows, but all of its {tokens:,} "
+        "tokens are unknown or special; choose another `model.tokenizer`, such as train."
+    )
+
+
+def refuse_giants(split: str, kept: Kept, data: DataConfig) -> None:
+    """Refuses texts for which the memory of a machine may not do.
+
+    Raises:
+        UserError: There is one.
+    """
+    for role, lengths in kept.characters.items():
+        if (lengths > LONGEST).any():
+            at = int(lengths.argmax())
+            raise UserError(
+                f"{key_of(split, data)} must hold texts of at most {LONGEST:,} characters, but the "
+                f"{role} of example {kept.rows[at] + 1:,} has {lengths[at]:,}; "
+                "drop such with data.clean.max_characters."
+            )

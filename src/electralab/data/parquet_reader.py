@@ -19,7 +19,14 @@ def examples(path: Path, columns: Mapping[str, str]) -> Iterator[list[str | None
     with opened(path) as file:
         tops = tops_of(file, columns, path)
         for batch in file.iter_batches(batch_size=ROWS, columns=tops):
-            for record in batch.to_pylist():
+            try:
+                records = batch.to_pylist()
+            except UnicodeDecodeError as error:  # which no writer checks
+                raise UserError(
+                    f"{path}, rows {number + 1} to {number + len(batch)}: the file must hold UTF-8 "
+                    f"text, but holds 0x{error.object[error.start]:02x}; write it anew as UTF-8."
+                ) from None
+            for record in records:
                 number += 1
                 yield example(record, columns, path=path, place=("row", number))
 

@@ -128,17 +128,22 @@ def _of_files(data: DataConfig, columns: Mapping[str, str]) -> list[str]:
             looked += _of_file(path, source=data.source, columns=columns, key=key)
         size = sum(path.stat().st_size for path in of_split)
         if data.source == "moses" and not looked and size <= COUNTED:
-            uneven = moses.uneven(of_split, key=key)
-            looked += [uneven] if uneven else []
+            try:
+                uneven = moses.uneven(of_split, key=key)
+                looked += [uneven] if uneven else []
+            except UserError as error:  # compressed and damaged
+                looked += error.problems
         found += looked
     return found
 
 
 def _of_file(path: Path, *, source: str, columns: Mapping[str, str], key: str) -> list[str]:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") if source == "parquet" else lines.opened(path) as file:
             head = file.read(JSON_HEAD if source == "json" else HEAD)
             complete = not file.read(1)
+    except UserError as error:
+        return error.problems
     except OSError as error:
         return [f"`{key}` must be a file that can be read, but {path} cannot: {error.strerror}."]
     if not head:

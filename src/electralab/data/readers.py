@@ -10,7 +10,7 @@ from typing import Any
 
 from electralab.data import json_reader, parquet_reader
 from electralab.data.columns import LABEL, label_of, missing_column, unfit
-from electralab.data.lines import lines
+from electralab.data.lines import lines, plain
 from electralab.errors import UserError
 
 NUMBERS_SEEN = 1000  # rows of a csv that must all be numbers before a column of text is refused
@@ -45,7 +45,7 @@ def examples(
 
 def dialect(path: Path) -> dict[str, Any]:
     """Returns how the csv module should read a file: its separator follows from its ending."""
-    if path.suffix.lower() in (".tsv", ".txt"):
+    if plain(path).suffix.lower() in (".tsv", ".txt"):
         return {"delimiter": "\t", "quoting": csv.QUOTE_NONE}  # quotes there are mostly stray
     return {"delimiter": ",", "strict": True}
 
@@ -62,6 +62,7 @@ def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[list[str | None]]:
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # a document may be longer than 128 kB
     rows = csv.reader(lines(path), **dialect(path))
     header: list[str] = []
+    before = 0
     try:
         for header in rows:
             if header:
@@ -73,15 +74,23 @@ def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[list[str | None]]:
         ]
         if header and absent:
             raise UserError(absent)
+        for role, column in columns.items():
+            if header.count(column) > 1:
+                raise UserError(
+                    f"`data.columns.{role}` must be one column of {path}, but "
+                    f"{header.count(column)} are called {column}; rename the others."
+                )
         at = [(role, header.index(column)) for role, column in columns.items() if header]
         numbers = _Numbers(path, columns)
+        before = rows.line_num
         for row in rows:
+            first, before = before + 1, rows.line_num
             if not row:
                 continue
             if len(row) != len(header):
                 raise UserError(
-                    f"{path}, row {rows.line_num}: a row must have {len(header)} fields like the "
-                    f"first, but has {len(row)}."
+                    f"{path}, {_rows(first, rows.line_num)}: a row must have {len(header)} fields "
+                    f"like the first, but has {len(row)}."
                 )
             example = [
                 (label_of(row[index] or None) if role == LABEL else row[index])
@@ -92,8 +101,14 @@ def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[list[str | None]]:
         numbers.end()
     except csv.Error as error:
         raise UserError(
-            f"{path}, row {rows.line_num}: the file must be proper CSV, but: {error}."
+            f"{path}, {_rows(before + 1, rows.line_num)}: the file must be proper CSV, but: "
+            f"{str(error).partition(' - ')[0]}."  # what follows speaks to programmers
         ) from None
+
+
+def _rows(first: int, last: int) -> str:
+    """Returns where a row stands, which has several lines after a stray quote."""
+    return f"row {first}" if first == last else f"rows {first} to {last}"
 
 
 class _Numbers:

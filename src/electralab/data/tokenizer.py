@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from electralab.data.batches import ROWS
+from electralab.data.batches import ROWS, pieces
 from electralab.data.bpe import train_bpe
 from electralab.data.roles import TEXTS
 
@@ -32,7 +32,9 @@ def train_tokenizer(documents: Dataset, wanted: TrainTokenizer) -> PreTrainedTok
     roles = [role for role in documents.column_names if role in TEXTS]
     lengths = [sum(map(len, filter(None, texts))) for texts in _rows(documents, roles)]
     chosen = documents.select(sample(lengths))
-    texts = [text for texts in _rows(chosen, roles) for text in texts if text]
+    texts = [
+        piece for row in _rows(chosen, roles) for text in row if text for piece in pieces(text)
+    ]
     train = {"wordpiece": train_wordpiece, "bpe": train_bpe}[wanted.kind]
     return train(texts, vocab_size=wanted.vocab_size, lowercase=wanted.lowercase)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +43,9 @@ def find_run(text: str, *, store: Store | None, output_dir: str | Path) -> RunRe
         UserError: If there is no such run, several, or one without its folder.
     """
     for folder in (Path(text), Path(output_dir, text)):
-        if text and folder.is_dir() and (run_id := read_id(folder)):
+        if text and os.path.isdir(folder) and (run_id := read_id(folder)):
             return RunRecord(run_id, folder)
-    is_folder = bool(text) and Path(text).is_dir()
+    is_folder = bool(text) and os.path.isdir(text)
     here = " (there is a folder of that name, but not of a run)" if is_folder else ""
     if not _ID.fullmatch(text):
         raise UserError(

@@ -8,11 +8,13 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from electralab.data.batches import PIECE
+from electralab.data.lines import count, decoded, opened
 from electralab.errors import UserError
 from electralab.predicting import Predictor, predictor_class
 from electralab.terminal import visible
@@ -128,22 +130,27 @@ def _texts(arguments: argparse.Namespace) -> Iterator[Iterator[tuple[str, str]]]
         yield _lines(sys.stdin.buffer, "Standard input")
         return
     path = Path(arguments.file).expanduser()
+    file = ExitStack()
     try:
-        file = path.open("rb")
+        stream = file.enter_context(opened(path))
     except OSError as error:
         raise UserError(
             f"--file must be a file with a text a line, but {path} cannot be read "
             f"({error.strerror})."
         ) from error
     with file:
-        yield _lines(file, path)
+        yield _lines(stream, path)
 
 
 def _lines(stream: Any, name: object) -> Iterator[tuple[str, str]]:
-    from electralab.data.lines import decoded
-
     for number, line in enumerate(decoded(stream, name), 1):
-        yield f"{name}, line {number},", line.rstrip("\r\n")
+        place = f"{name}, line {number},"
+        if len(line) > PIECE:
+            raise UserError(
+                f"{place} must have at most {PIECE:,} characters, but has {len(line):,}; break it "
+                "into lines."
+            )
+        yield place, line.rstrip("\r\n")
 
 
 def _utf8(text: str) -> str:
@@ -157,8 +164,6 @@ def _utf8(text: str) -> str:
 def _progress(file: str | None) -> Any:
     """Returns a bar for a file, which shows where answers do not run through the same terminal."""
     from tqdm import tqdm
-
-    from electralab.data.lines import count
 
     hidden = not file or sys.stdout.isatty() or not os.path.isfile(file)
     total = None if hidden or not sys.stderr.isatty() else count(Path(file))
