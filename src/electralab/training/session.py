@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from transformers import PreTrainedModel, Seq2SeqTrainingArguments
@@ -18,7 +19,7 @@ from electralab.checking import trainer_args
 from electralab.checking.signature import signature
 from electralab.config import Config
 from electralab.data.contents import contents, source_files
-from electralab.errors import Interrupted, one_line
+from electralab.errors import Interrupted, UserError, one_line
 from electralab.running import alive, checkpoints, data_report
 from electralab.running import folder as files
 from electralab.running.origins import Origins
@@ -241,6 +242,11 @@ def train(
         arguments.eval_on_start = False
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except UnpicklingError as error:
+        raise UserError(
+            f"`resume` must go on from tensors and numbers, but {checkpoint} holds other objects, "
+            "which could run code; remove it to go on from the one before."
+        ) from error
     finally:
         if previews and previews.rows:
             run.log_table(previews.rows, "previews.json")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from electralab.training.trainer import ExperimentTrainer
 
 FILE = "window{}.json"  # of a checkpoint
+_TYPES = {"float32": torch.float32, "float64": torch.float64}  # of sums
 
 
 def keep(trainer: ExperimentTrainer, checkpoint: Path, *, due: bool) -> None:
@@ -57,8 +58,7 @@ def take_up(trainer: ExperimentTrainer, checkpoint: Path) -> None:
     trainer._total_loss_scalar = found.get("total", 0.0)
     trainer._globalstep_last_logged = found["since"]
     if found["sums"] is not None:
-        kind = getattr(torch, found["type"])
-        trainer.window = torch.tensor(found["sums"], dtype=kind, device=device)
+        trainer.window = torch.tensor(found["sums"], dtype=_TYPES[found["type"]], device=device)
     trainer.ended = found.get("ended", False)
     trainer.owed = found.get("owed", False)
     trainer.due = trainer.owed and found["due"]

@@ -46,7 +46,13 @@ def main(argv: list[str]) -> int:
 
     from electralab.run import execute
     from electralab.running.part import Part
+    from electralab.tracking.store import describe_uri
 
+    if config.tracking.mode == "server" and not any(
+        word.startswith("tracking") for word in settings
+    ):
+        where = describe_uri(config.tracking.uri or "")
+        _say(f"recorded in {where}, as the run was; tracking=… records it elsewhere")
     _as_then(recorded, config)
     same = None if arguments.overrides else recorded.identity.get("data_fingerprint")
     part = Part(tags={RERUN_TAG: recorded.run_id}, data_fingerprint=same)
