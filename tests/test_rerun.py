@@ -16,7 +16,7 @@ from electralab import cli
 from electralab.rerunning.recorded import read
 from electralab.rerunning.verdict import first_difference
 from electralab.tracking import provenance
-from electralab.verbs.rerun import _as_then
+from electralab.verbs.rerun import _as_then, _judge
 from tests.conftest import TINY, write_corpus
 
 RUN = ["data=text", "data.path=corpus.txt", *TINY, "model.dropout=0.1", "seed=3"]
@@ -199,6 +199,23 @@ def test_the_threads_of_the_run_are_taken(inside, capsys, monkeypatch):
     finally:
         torch.set_num_threads(now)
         (first() / "provenance.json").write_text(json.dumps(record | {"threads": now}))
+
+
+def test_of_a_run_that_was_stopped_what_it_logged_is_compared(place, tmp_path, capsys):
+    whole = min((place / "outputs" / "rtd").iterdir(), key=lambda one: one.name)
+    stopped = tmp_path / "stopped"
+    shutil.copytree(whole, stopped)
+    (stopped / "history.json").unlink()
+    (stopped / "summary.json").write_text('{"status": "KILLED"}')
+    before, after = read(stopped, run_id=""), read(whole, run_id="")
+    assert before.history and first_difference(before, after) is None
+    before.history[0]["loss"] += 1
+    assert first_difference(before, after).startswith("at step 2 in loss: ")
+    shutil.rmtree(stopped / "checkpoints")
+    summary = {"folder": str(whole), "run_id": ""}
+    assert _judge(read(stopped, run_id="", place="it"), summary, SimpleNamespace()) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "" and "nothing to compare with: it has no results (killed)" in shown.err
 
 
 def test_the_precision_of_the_run_is_taken(place):

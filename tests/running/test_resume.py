@@ -15,6 +15,8 @@ import yaml
 
 from electralab.cli import main
 from electralab.config import validate
+from electralab.errors import UserError
+from electralab.running import alive
 from electralab.running.report import TIMING_METRICS
 from electralab.running.resuming import find_resumed
 from electralab.tracking.run import TrackedRun
@@ -267,6 +269,9 @@ def test_a_run_that_is_still_running_is_not_gone_on_with(small, here, monkeypatc
     [line] = capsys.readouterr().err.splitlines()
     assert f"running in process {other.pid}" in line
     assert find_resumed(config, store=None) is None
+    with pytest.raises(UserError, match=f"running in process {other.pid}"), alive.marked(run):
+        pytest.fail("two processes write into one folder")
+    assert alive.who_runs(run).startswith(f"process {other.pid}")
     other.kill()
     other.wait()
     assert find_resumed(config, store=None).folder.samefile(run)

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from electralab import untrusted
 from electralab.comparing.results import (
     FINISHED,
     NOT_RUN,
@@ -18,8 +17,7 @@ from electralab.comparing.results import (
     finite,
 )
 from electralab.running import folder as files
-
-_STATE = "trainer_state.json"
+from electralab.running.history import read_history
 
 
 def read_run(folder: Path, *, label: str, settings: Mapping[str, Any]) -> Result:
@@ -59,14 +57,7 @@ class _Curves:
 
     @cached_property
     def _history(self) -> list[dict[str, Any]]:
-        """The Trainer's logs; those up to the newest checkpoint where the run left no more."""
-        found: Any = None
-        try:
-            found = untrusted.read_json(self.folder / files.HISTORY)
-        except (OSError, ValueError):
-            if checkpoint := files.last_checkpoint(self.folder):
-                found = files.read_json(checkpoint / _STATE).get("log_history")
-        return [logs for logs in found if isinstance(logs, dict)] if isinstance(found, list) else []
+        return read_history(self.folder)
 
 
 def curve(history: Iterable[Mapping[str, Any]], metric: str) -> Curve:

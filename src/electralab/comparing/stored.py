@@ -72,7 +72,7 @@ def as_result(run: Run, store: Store, *, settings: Mapping[str, Any]) -> Result:
     tags, status = run.data.tags, run.info.status
     if status in ("RUNNING", "SCHEDULED"):
         status = UNFINISHED
-    if tags.get("status") == PRUNED:  # MLflow has no such status
+    if "pruned" in tags:  # MLflow has no such status
         status = PRUNED
     metrics = {
         name: value

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from electralab import untrusted
 from electralab.errors import UserError
 from electralab.running import folder as files
+from electralab.running.history import read_history
 from electralab.tracking.store import Store, asked
 
 # What a rerun reads, as the names stand among a run's artifacts.
@@ -77,9 +77,6 @@ def read(folder: Path, *, run_id: str, place: str | None = None) -> Recorded:
     overrides: Any = None
     with suppress(OSError, ValueError):
         overrides = files.read_yaml(folder / files.OVERRIDES)
-    history: Any = None
-    with suppress(OSError, ValueError):
-        history = untrusted.read_json(folder / files.HISTORY)
     return Recorded(
         run_id=run_id,
         place=where,
@@ -88,9 +85,7 @@ def read(folder: Path, *, run_id: str, place: str | None = None) -> Recorded:
         identity=files.read_json(folder / files.IDENTITY),
         provenance=files.read_json(folder / files.PROVENANCE),
         summary=files.read_json(folder / files.SUMMARY),
-        history=[one for one in history if isinstance(one, dict)]
-        if isinstance(history, list)
-        else [],
+        history=read_history(folder),
     )
 
 

@@ -23,19 +23,21 @@ def first_difference(before: Recorded, after: Recorded) -> str | None:
         after: Its rerun.
     """
     whole = before.status == "FINISHED"
-    then, now = (list(_series(run.history)) for run in (before, after))
+    then, now = (list(_logs(run.history)) for run in (before, after))
     if not whole:
         now = now[: len(then)]
-    for one, other in zip(then, now, strict=False):
-        (step, name, value), (new_step, new_name, new_value) = one, other
-        if (step, name) != (new_step, new_name):
-            place = min((step, name), (new_step, new_name))
-            return f"at step {place[0]}, where {place[1]} was logged once alone"
-        if repr(value) != repr(new_value):
-            return f"at step {step} in {name}: {new_value!r} instead of {value!r}"
+    for (step, one), (new_step, other) in zip(then, now, strict=False):
+        if step != new_step:
+            place, alone = min((step, one), (new_step, other), key=lambda found: found[0])
+            return f"at step {place}, where {next(iter(alone))} was logged once alone"
+        for name in dict.fromkeys([*other, *one]):  # a checkpoint has sorted them
+            if (name in one) != (name in other):
+                return f"at step {step}, where {name} was logged once alone"
+            if repr(one[name]) != repr(other[name]):
+                return f"at step {step} in {name}: {other[name]!r} instead of {one[name]!r}"
     if len(then) != len(now):
-        step, name, _ = max(then, now, key=len)[min(len(then), len(now))]
-        return f"at step {step}, where {name} was logged once alone"
+        step, alone = max(then, now, key=len)[min(len(then), len(now))]
+        return f"at step {step}, where {next(iter(alone))} was logged once alone"
     if not whole:
         return None
     for part in ("baseline_metrics", "metrics"):
@@ -48,11 +50,12 @@ def first_difference(before: Recorded, after: Recorded) -> str | None:
     return None
 
 
-def _series(history: list[dict[str, Any]]) -> Iterator[tuple[Any, str, Any]]:
+def _logs(history: list[dict[str, Any]]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Returns the step and the numbers of each log that has any but clock readings."""
     for logs in history:
-        for name, value in logs.items():
-            if name != _POSITION and name not in TIMING_METRICS:
-                yield logs.get(_POSITION, 0), name, value
+        left_out = TIMING_METRICS | {_POSITION}
+        if numbers := {name: value for name, value in logs.items() if name not in left_out}:
+            yield logs.get(_POSITION, 0), numbers
 
 
 def _difference(before: Any, after: Any) -> str | None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 
+from electralab.errors import UserError
+
 LOCK = ".running"
+_SECONDS = 1.0  # in which those who only ask let go of the lock
 
 
 @contextmanager
@@ -20,14 +25,14 @@ def marked(folder: Path) -> Iterator[None]:
 
     Args:
         folder: The run's.
+
+    Raises:
+        UserError: Another process runs it.
     """
-    with (folder / LOCK).open("w") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.write(f"process {os.getpid()} on {os.uname().nodename}")
-            file.flush()
-        except OSError:  # a file system without locks
-            pass
+    with _locked(folder / LOCK) as file:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
         try:
             yield
         finally:
@@ -41,11 +46,42 @@ def who_runs(folder: Path) -> str | None:
         folder: The run's; not one that this very process runs.
     """
     try:
-        with (folder / LOCK).open("r+") as file:
+        with (folder / LOCK).open() as file:
             try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # which all who ask may have
             except BlockingIOError:
                 return file.read() or "another process"
     except OSError:  # it was never marked, or cannot be asked
         return None
     return None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[TextIOWrapper]:
+    end = time.monotonic() + _SECONDS
+    while True:
+        with path.open("a+") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    file.seek(0)
+                    raise UserError(
+                        f"RUN must not be running, but {path.parent} is running in "
+                        f"{file.read() or 'another process'}; wait for it, or stop it first."
+                    ) from None
+            except OSError:  # a file system without locks
+                yield file
+                return
+            else:
+                if _is_still(path, file):  # and not removed by who had it until now
+                    yield file
+                    return
+        time.sleep(0.05)
+
+
+def _is_still(path: Path, file: TextIOWrapper) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False

@@ -163,7 +163,7 @@ def _judge(before: Recorded, summary: dict[str, Any], config: Config) -> int:
     from electralab.tracking.store import open_store
 
     after = read(Path(summary["folder"]), run_id=summary["run_id"])
-    if not before.history and not before.summary:
+    if not before.history and before.status != "FINISHED":
         _say(f"nothing to compare with: {before.place} has no results ({before.status.lower()})")
         return 0
     found = first_difference(before, after)
