@@ -158,5 +158,5 @@ def recipe(name: str, content: bytes | str, *said: str) -> None:
 
 
 recipe("recipe-cut", "# @package _global_\nseed: [\n", "mine.yaml", "line 3")
-recipe("recipe-in-latin-1", b"# caf\xe9\n", "`experiment=mine`", "utf-8", "0xe9")
+recipe("recipe-in-latin-1", b"# caf\xe9\n", "mine.yaml, line 1, cannot be read", "utf-8", "0xe9")
 recipe("recipe-beside-the-keys", "sed: 3\n", "`sed`")

@@ -38,6 +38,10 @@ class PlainFiles(FileConfigSource):
         return super().load_config(config_path)
 
 
+# By which Hydra tells sources apart when it registers its own once more, in a launcher's worker.
+PlainFiles.__name__ = FileConfigSource.__name__
+
+
 def look_at_files() -> None:
     """Makes Hydra read files by `PlainFiles`."""
     SourcesRegistry.instance().types[FileConfigSource.scheme()] = PlainFiles
