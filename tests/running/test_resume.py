@@ -17,8 +17,10 @@ from electralab.cli import main
 from electralab.config import validate
 from electralab.errors import UserError
 from electralab.running import alive
+from electralab.running import folder as files
 from electralab.running.report import TIMING_METRICS
 from electralab.running.resuming import find_resumed
+from electralab.tracking.journal import iter_entries
 from electralab.tracking.run import TrackedRun
 from electralab.training.trainer import ExperimentTrainer
 from tests.conftest import TINY, write_corpus
@@ -158,6 +160,21 @@ def test_what_a_kill_kept_from_the_store_is_there_when_the_run_has_gone_on(
     for run in (early, late):
         assert weights_of(run) == weights_of(straight) and history_of(run) == history_of(straight)
         assert points_of(run) == points_of(straight)
+
+
+def test_a_run_that_can_be_gone_on_with_has_its_parameters_in_its_folder(small, here, monkeypatch):
+    """So that a kill at that moment loses none of them."""
+    describe, kept = files.describe_run, {}
+
+    def killed(folder, **given):
+        for entry in iter_entries(folder / "tracking.jsonl"):
+            kept.update(entry.get("params", {}))
+        describe(folder, **given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "describe_run", killed)
+    assert main(RUN) == 130
+    assert kept["task.name"] == "rtd" and "trainer.max_steps" in kept
 
 
 def test_early_stopping_counts_on_after_a_break(small, here, monkeypatch):

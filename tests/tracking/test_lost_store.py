@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -35,7 +37,7 @@ with tracked_run(Store("local", *sys.argv[1:3]), experiment="rtd", run_name="v",
     folder = Path(sys.argv[3])
     run.keep_in(folder)
     run.log_metrics({"loss": -1.0}, 0)
-    run.flush()
+    run._writer.deliver(20)
     print(run.run_id, flush=True)
     sys.stdin.readline()
     for step in range(1, 20):
@@ -109,7 +111,7 @@ def check(store: Store, run_id: str, *, steps: int) -> None:
 def test_what_a_server_missed_is_delivered_when_it_returns(store, faulty, tmp_path, folder, fault):
     with start(remote(faulty, tmp_path), folder) as run:
         say(run, 0, folder)
-        assert run.flush()
+        assert run._writer.deliver(20)
         with faulty.failing(fault):
             say(run, STEPS, folder)
             wait_for_trouble(run)
@@ -127,7 +129,7 @@ def test_a_server_that_stays_away_fails_nothing_and_sync_delivers_the_rest(
     with start(remote(faulty, tmp_path), folder) as run:
         identify(run, folder)
         say(run, 0, folder)
-        assert run.flush()
+        assert run._writer.deliver(20)
         faulty.break_down(fault)
         say(run, STEPS, folder)
         ended = time.monotonic()
@@ -178,7 +180,7 @@ def test_a_store_that_was_set_back_gets_all_again_and_keeps_what_a_person_change
         ('{"run_id": "%s", "store": {"mode": "local", "output_dir": ".."}}', 2, "There is no run"),
         ('{"run_id": "%s", "store": {"mode": "local", "output_dir": "."}}', 2, "there is none"),
         ('{"run_id": "%s", "store": {"uri": "http://***@h"}}', 2, "tracking.uri=…"),
-        ('{"run_id": "%s", "store": 3}', 2, "is damaged"),
+        ('{"run_id": "%s", "store": 3}', 2, "must have been tracked"),
         ("not a journal", 2, "must have been tracked"),
     ],
 )
@@ -234,7 +236,7 @@ def full(store: Store):
 def test_a_sqlite_store_that_is_locked_or_full_holds_up_nothing(store, folder, fault):
     with start(store, folder) as run:
         say(run, 0, folder)
-        assert run.flush()
+        assert run._writer.deliver(20)
         with fault(store):
             for first in range(STEPS, 20 * STEPS, STEPS):  # enough for some pages
                 say(run, first, folder)
@@ -317,7 +319,7 @@ def test_an_end_that_was_not_delivered_does_not_end_the_run_that_goes_on(
         1 / 0  # noqa: B018
     assert store.client().get_run(run.run_id).info.status == "RUNNING"
     with start(store, folder, run_id=run.run_id) as again:
-        assert again.flush()
+        assert again._writer.deliver(20)
         assert store.client().get_run(run.run_id).info.status == "RUNNING"
     found = store.client().get_run(run.run_id)
     assert found.info.status == "FINISHED" and "failure" not in found.data.tags
@@ -332,10 +334,63 @@ def test_impatience_with_a_store_ends_the_waiting_and_not_the_run(store, folder)
         time.sleep(10)
 
     with start(store, folder) as run:
-        assert run.flush()
+        assert run._writer.deliver(20)
         run._writer._send = silent
         started = time.monotonic()
         run.end()
         assert time.monotonic() - started < 5 and run.undelivered
         run._writer._send = run._send
     assert run.undelivered.endswith("(it did not answer in time)")
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """What threads of this process end with."""
+    found = []
+    monkeypatch.setattr(threading, "excepthook", found.append)
+    return found
+
+
+def test_a_run_whose_folder_is_removed_is_recorded_to_its_end(store, folder, threads):
+    with pytest.raises(ZeroDivisionError), start(store, folder) as run:
+        run.log_metrics({"loss": 0.0}, 0)
+        assert run._writer.deliver(20)
+        shutil.rmtree(folder)
+        run.log_metrics({"loss": 1.0}, 1)
+        1 / 0  # noqa: B018
+    assert not threads and run.undelivered == ""
+    assert history(store, run.run_id, "loss") == [(0, 0.0), (1, 1.0)]
+    assert store.client().get_run(run.run_id).info.status == "FAILED"
+
+
+def test_a_run_whose_disk_fails_ends_by_itself(store, folder, threads, monkeypatch):
+    """Neither its end nor the thread raises, and it does not say that all is there."""
+
+    def fail(*args):
+        raise OSError(5, "Input/output error")
+
+    with start(store, folder) as run:
+        assert run._writer.deliver(20)
+        monkeypatch.setattr(os, "pread", fail)
+        run.log_metrics({"loss": 0.0}, 0)
+        ended = time.monotonic()
+    assert time.monotonic() - ended < 5 and not threads
+    assert run.undelivered == "what its folder kept for it (Input/output error)"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"run_id": "x/../y", "store": {}}',
+        *('{"points": [[1, 2]]}', '{"points": 3}', '{"sent": "x"}', '{"sent": -1}'),
+        *('{"sent": 99999}', '{"params": [1]}', '{"text": "a"}', '{"tags": {"a": {}}}', "[1]"),
+    ],
+)
+def test_a_strangers_journal_is_read_as_far_as_it_is_one(store, folder, threads, line):
+    with start(store, folder) as run:
+        pass
+    (folder / "tracking.jsonl").write_text(f"{line}\n")
+    with start(store, folder, run_id=run.run_id) as again:
+        again.log_metrics({"loss": 1.0}, 1)
+    assert again.undelivered == "" and not threads
+    assert history(store, run.run_id, "loss") == [(1, 1.0)]

@@ -100,7 +100,7 @@ def test_resume_goes_on_in_the_same_run_and_writes_no_point_twice(store, tmp_pat
         raise RuntimeError("power cut")
     changed = {"run_id": run.run_id, "params": {"seed": 2}, "tags": {"resumed": "yes"}}
     with start(store, folder, **changed) as again:
-        assert again.run_id == run.run_id and again.flush()
+        assert again.run_id == run.run_id and again._writer.deliver(20)
         assert store.client().get_run(run.run_id).info.status == "RUNNING"
         for step in (20, 30, 40):  # the checkpoint was of step 10
             again.log_metrics({"loss": step + 0.5}, step, replayed=True)
@@ -170,7 +170,6 @@ def test_off_is_the_same_object_without_a_store(tmp_path):
         run.log_artifact(tmp_path / "not there")
         run.log_table([{"a": 1}], "t.json")
         run.set_tags({"a": 1})
-        run.flush()
     assert len(run.run_id) == 32 and run.run_id == run.run_id.lower()
     with start(Store("off"), run_id="given") as run:
         assert run.run_id == "given"

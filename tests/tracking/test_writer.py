@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -12,6 +13,10 @@ from electralab.tracking.journal import Journal, iter_entries
 from electralab.tracking.writer import Writer
 
 TAKEN = {"mode": "server", "uri": "http://x"}
+
+
+def point(number: int) -> tuple[str, float, int, int]:
+    return "loss", float(number), number, number
 
 
 def write(failures: int) -> tuple[bool, list, int]:
@@ -76,6 +81,60 @@ def test_a_store_that_hangs_holds_up_neither_putting_nor_the_end(tmp_path):
     answer.set()
 
 
+def test_what_a_store_that_hangs_was_given_from_memory_is_not_there_yet(tmp_path):
+    """Where there is no room on the disk; what finds room in the end is kept for later."""
+    answer = threading.Event()
+    journal = Journal()
+    writer = Writer(journal, lambda entry: answer.wait(30))
+    writer.put({"tags": {"a": "1"}})
+    assert not writer.deliver(0.3)
+    journal.keep_in(tmp_path, run_id="a", store=TAKEN)
+    writer.close()
+    answer.set()
+    assert {"tags": {"a": "1"}} in iter_entries(tmp_path / module.NAME)
+
+
+def test_what_is_put_while_the_thread_ends_its_round_is_waited_for(monkeypatch):
+    journal, marking, taken = Journal(), threading.Event(), []
+
+    def slow():
+        marking.set()
+        time.sleep(0.2)
+
+    monkeypatch.setattr(journal, "mark", slow)
+    writer = Writer(journal, taken.append)
+    writer.put({"tags": {"a": "1"}})
+    writer.start()
+    assert marking.wait(10)
+    writer.put({"tags": {"b": "2"}})
+    assert writer.deliver(10)
+    assert taken == [{"tags": {"a": "1"}}, {"tags": {"b": "2"}}]
+
+
+def test_what_is_said_reaches_the_disk_though_no_store_takes_it(tmp_path, monkeypatch):
+    """In the thread, so that a slow disk holds up no step."""
+    synced, sync = [], os.fsync
+
+    def noting(handle):
+        synced.append((threading.current_thread().name, os.fstat(handle).st_ino))
+        sync(handle)
+
+    def fail(entry):
+        raise OSError("Connection refused")
+
+    monkeypatch.setattr(os, "fsync", noting)
+    journal = Journal()
+    journal.keep_in(tmp_path, run_id="a", store=TAKEN)
+    writer = Writer(journal, fail)
+    writer.put({"tags": {"a": "1"}})
+    assert not writer.deliver(5)
+    file = (tmp_path / module.NAME).stat().st_ino
+    assert set(synced) == {("tracking", file)}
+    synced.clear()
+    writer.close()  # the last entries came when the thread did not look
+    assert synced == [("MainThread", file)]
+
+
 def test_a_queue_outlives_its_process_and_knows_what_is_sent(tmp_path):
     """Also when the last line was cut off, and when what it says is of another run."""
     first = Journal()
@@ -116,12 +175,13 @@ def test_a_full_disk_loses_nothing_that_memory_has_room_for(tmp_path, monkeypatc
 
     journal._file = Full()
     for number in range(7):
-        journal.add({"points": [[number]]})
+        journal.add({"points": [point(number)]})
     assert journal.lost == 2
     parcel = journal.next()  # a server elsewhere takes them from memory
-    assert parcel.entry == {"points": [[2], [3], [4], [5], [6]]}
-    journal.returned(parcel)
+    assert parcel.entry == {"points": [list(point(number)) for number in range(2, 7)]}
+    assert len(list(journal.unsent())) == 5  # they have not arrived yet
+    journal.returned()
     journal._file = file
-    journal.add({"points": [[7]]})
+    journal.add({"points": [point(7)]})
     kept = [entry["points"] for entry in journal.entries() if "points" in entry]
-    assert kept == [[[number]] for number in range(2, 8)]
+    assert kept == [[point(number)] for number in range(2, 8)]

@@ -46,11 +46,11 @@ def send(client: MlflowClient, run_id: str, entry: Entry, *, folder: Path | None
         path = Path(folder or "", entry[FILE])
         if not path.exists():
             raise FileNotFoundError(f"{path} is gone")
-        client.log_artifact(run_id, str(path), entry[TO])
+        client.log_artifact(run_id, str(path), entry.get(TO))
     elif entry.get(STATUS) == "RUNNING":
         client.update_run(run_id, status="RUNNING")
     elif STATUS in entry:
-        client.set_terminated(run_id, entry[STATUS], entry[AT])
+        client.set_terminated(run_id, entry[STATUS], entry.get(AT))
 
 
 def is_refusal(error: Exception) -> bool:

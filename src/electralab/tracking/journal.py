@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
-Entry = dict[str, Any]
+from electralab.tracking.shape import Entry, parsed
 
 NAME = "tracking.jsonl"
 SENT = "sent"  # the entry that says up to which byte the store has everything
@@ -29,12 +32,10 @@ class Parcel:
     Attributes:
         entry: Points that follow each other are one entry.
         end: Where it ends in the file; none: it is in memory alone.
-        lines: It, as it was in memory.
     """
 
     entry: Entry
     end: int | None = None
-    lines: tuple[bytes, ...] = ()
 
 
 class Journal:
@@ -53,10 +54,12 @@ class Journal:
         self.path: Path | None = None
         self.lost = 0
         self._file: FileIO | None = None
+        self._handle: int | None = None  # for reading, to the end of this object
         self._size = 0  # bytes of whole entries in the file
         self._sent = 0  # the store has what is before this byte
         self._marked = 0  # so it is noted
         self._waiting: deque[bytes] = deque()
+        self._flying: tuple[bytes, ...] = ()  # from memory, on their way to the store
         self._lock = threading.Lock()
 
     def keep_in(self, folder: Path, *, run_id: str, store: dict[str, str]) -> None:
@@ -74,8 +77,10 @@ class Journal:
         sent = [entry[SENT] for entry in iter_entries(path) if SENT in entry]
         with self._lock:
             self.path, self._file = path, FileIO(path, "a+")
+            self._handle = os.open(path, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._handle)
             self._size = self._length()
-            self._sent = self._marked = sent[-1] if sent else 0
+            self._sent = self._marked = min(sent[-1], self._size) if sent else 0
             if self._size and not _is_whole(path):
                 self._file.write(b"\n")
             self._waiting.appendleft(_line({RUN_ID: run_id, STORE: store}))
@@ -95,34 +100,46 @@ class Journal:
         return iter_entries(self.path) if self.path else iter(())
 
     def unsent(self) -> Iterator[Entry]:
-        """Returns what the store lacks."""
-        yield from (entry for entry, _ in self._written(self._sent))
-        for line in tuple(self._waiting):
-            yield json.loads(line)
+        """Returns what the store lacks, or is being given.
+
+        Raises:
+            OSError: The disk does not say.
+        """
+        with self._lock:
+            written, lines = self._written(self._sent), (*self._flying, *self._waiting)
+        yield from (entry for entry, _ in written)
+        yield from map(json.loads, lines)
 
     def next(self) -> Parcel | None:
-        """Returns what is to be sent next; none: the store has everything."""
+        """Returns what is to be sent next; none: the store has everything.
+
+        Raises:
+            OSError: The disk does not say.
+        """
         with self._lock:
             self._write()  # there may be room again
-        found, end = _joined(self._written(self._sent))
+            written = self._written(self._sent)
+        found, end = _joined(written)
         if found:
             return Parcel(entry=found, end=end)
         with self._lock:
             if not self._waiting:
                 return None
             found, number = _joined((json.loads(line), i) for i, line in enumerate(self._waiting))
-            lines = tuple(self._waiting.popleft() for _ in range(number + 1))
-        return Parcel(entry=found, lines=lines)
+            self._flying = tuple(self._waiting.popleft() for _ in range(number + 1))
+        return Parcel(entry=found)
 
     def taken(self, parcel: Parcel) -> None:
         """Notes that the store has what `next` gave."""
         if parcel.end is not None:
             self._sent = parcel.end
-
-    def returned(self, parcel: Parcel) -> None:
-        """Takes back what the store did not take."""
         with self._lock:
-            self._waiting.extendleft(reversed(parcel.lines))
+            self._flying = ()
+
+    def returned(self) -> None:
+        """Takes back what `next` gave and the store did not take."""
+        with self._lock:
+            self._land()
 
     def mark(self) -> None:
         """Writes down up to where the store has everything."""
@@ -130,46 +147,71 @@ class Journal:
             self._marked = self._sent
             self.add({SENT: self._sent})
 
+    def sync(self) -> None:
+        """Waits until the file has reached its disk; who adds something meanwhile does not."""
+        if self._handle is not None:
+            with suppress(OSError):
+                os.fsync(self._handle)
+
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file; what is on its way is in it too, for it may not arrive."""
         with self._lock:
+            self._land()
+            self._write()
             if self._file:
                 self._file.close()
                 self._file = None
+        self.sync()
+
+    def _land(self) -> None:
+        self._waiting.extendleft(reversed(self._flying))
+        self._flying = ()
 
     def _write(self) -> None:
         """Moves what waits to the file; what does not fit there whole goes on waiting."""
-        while self._file and self._waiting:
-            line, before = self._waiting[0], self._length()
-            try:
-                written = self._file.write(line)
-            except OSError:
-                written = 0
-            if written != len(line):
-                if written:
+        with suppress(OSError):
+            while self._file and self._waiting:
+                line, before = self._waiting[0], self._length()
+                if self._file.write(line) != len(line):
                     self._file.truncate(before)
-                return
-            self._size = self._length()
-            self._waiting.popleft()
+                    return
+                self._waiting.popleft()
+                self._size = self._length()
 
     def _length(self) -> int:
         return os.fstat(self._file.fileno()).st_size  # `electralab sync` adds to it as well
 
     def _written(self, start: int) -> Iterator[tuple[Entry, int]]:
         """Returns entries of the file and where each of them ends; marks are left out."""
-        if self.path is None:
+        return iter(()) if self._handle is None else _read(self._handle, start, self._size)
+
+
+class _Raw(io.RawIOBase):
+    """Reads by a handle that others use too, of a file whose folder may be gone."""
+
+    def __init__(self, handle: int, place: int) -> None:
+        self._handle, self._place = handle, place
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = os.pread(self._handle, len(buffer), self._place)
+        buffer[: len(found)] = found
+        self._place += len(found)
+        return len(found)
+
+
+def _read(handle: int, start: int, size: int) -> Iterator[tuple[Entry, int]]:
+    file = io.BufferedReader(_Raw(handle, start))
+    while start < size:
+        line = file.readline()
+        start += len(line)
+        if not line:  # somebody shortened the file
             return
-        size = self._size
-        with self.path.open("rb") as file:
-            file.seek(start)
-            while start < size:
-                line = file.readline()
-                start += len(line)
-                if not line:  # somebody shortened the file
-                    return
-                entry = _parsed(line)
-                if entry and SENT not in entry and RUN_ID not in entry:
-                    yield entry, start
+        entry = parsed(line)
+        if entry and SENT not in entry and RUN_ID not in entry:
+            yield entry, start
 
 
 def iter_entries(path: Path) -> Iterator[Entry]:
@@ -185,7 +227,7 @@ def iter_placed(path: Path) -> Iterator[tuple[Entry, int]]:
         with path.open("rb") as file:
             for line in file:
                 end += len(line)
-                if entry := _parsed(line):
+                if entry := parsed(line):
                     yield entry, end
     except OSError:
         return
@@ -196,14 +238,6 @@ def _is_whole(path: Path) -> bool:
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() == b"\n"
-
-
-def _parsed(line: bytes) -> Entry:
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError):  # cut off in the middle
-        return {}
-    return entry if isinstance(entry, dict) else {}
 
 
 def _line(entry: Entry) -> bytes:

@@ -52,7 +52,7 @@ def find_run(text: str, *, store: Store | None, output_dir: str | Path) -> RunRe
             f"RUN must be a run's folder, its id, or the beginning of one, but is `{text}` "
             f"instead{here}. {_known(output_dir)}"
         )
-    folders = {run_id: folder for run_id, folder in _local(output_dir) if _fits(text, run_id)}
+    folders = {run_id: folder for run_id, folder in local_runs(output_dir) if _fits(text, run_id)}
     if len(text) == 32 and len(folders) == 1:
         return RunRecord(*folders.popitem())
     stored = _stored(text.lower(), store)
@@ -98,8 +98,8 @@ def _fits(text: str, run_id: str) -> bool:
     return run_id.lower().startswith(text.lower())
 
 
-def _local(output_dir: str | Path) -> list[tuple[str, Path]]:
-    """Ids and folders of the runs under a folder, the latest folder name last."""
+def local_runs(output_dir: str | Path) -> list[tuple[str, Path]]:
+    """Returns ids and folders of the runs under a folder, the latest folder name last."""
     root = Path(output_dir)
     folders = {
         file.parent
@@ -114,7 +114,7 @@ def _local(output_dir: str | Path) -> list[tuple[str, Path]]:
 
 def _known(output_dir: str | Path) -> str:
     """The latest runs, for someone who has mistyped one."""
-    runs = _local(output_dir)[-SHOWN:]
+    runs = local_runs(output_dir)[-SHOWN:]
     if not runs:
         return f"There are no runs under {output_dir}; give `output_dir=…` if they lie elsewhere."
     return f"The latest under {output_dir}: " + ", ".join(

@@ -149,10 +149,6 @@ class TrackedRun:
         for path, text in files.items():
             self.log_text(text, path)
 
-    def flush(self) -> bool:
-        """Waits until the store has everything, or has refused it; returns whether it has."""
-        return self._client is None or self._writer.deliver(PATIENCE)
-
     def fail(self, why: str) -> None:
         """Ends the run as FAILED, with a reason but without an exception.
 
@@ -243,7 +239,10 @@ class TrackedRun:
         delivery.send(self._client, self.run_id, entry, folder=self._folder)
 
     def _missing(self) -> str:
-        counts = delivery.count(self._journal.unsent())
+        try:
+            counts = delivery.count(self._journal.unsent())
+        except OSError as error:  # of the folder's disk
+            return f"what its folder kept for it ({reason(error)})"
         error = self._writer.failure
         why = reason(error) if error else "it did not answer in time"
         parts = [f"{delivery.in_words(counts)} ({why})"] if counts else []

@@ -145,7 +145,7 @@ def _artifact_path(entry: Entry) -> str:
     """Returns where an artifact lies among the others."""
     if delivery.TEXT in entry:
         return str(entry[delivery.TO])
-    return PurePosixPath(entry[delivery.TO] or "", Path(entry[delivery.FILE]).name).as_posix()
+    return PurePosixPath(entry.get(delivery.TO) or "", Path(entry[delivery.FILE]).name).as_posix()
 
 
 def _known(client: MlflowClient, run_id: str, store: Store) -> Run:
@@ -214,6 +214,8 @@ def _artifacts(said: Said, client: MlflowClient, folder: Path) -> Iterator[Entry
             if not source.resolve().is_relative_to(folder.resolve()) or source.is_dir():
                 continue
             size = source.stat().st_size if source.is_file() else None
+        if size is None and path in known:  # it is gone here, and there is nothing to give
+            continue
         if path in said.recent or known.get(path) != size:
             yield entry
 

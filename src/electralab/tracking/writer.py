@@ -69,9 +69,12 @@ class Writer:
         self.start()
         end = time.monotonic() + patience
         known_bad = self.failure is not None
-        if not self._try(end) and self.failure and not known_bad:
+        # A thread that was about to rest has not seen the latest entry.
+        while not self._try(end) and time.monotonic() < end:
+            if self.failure and known_bad:
+                break
             # A store that answered was perhaps only in the middle of somebody else's transaction.
-            self._try(end)
+            known_bad = self.failure is not None
         return self._is_empty()
 
     def close(self) -> None:
@@ -90,7 +93,10 @@ class Writer:
         return self._is_empty()
 
     def _is_empty(self) -> bool:
-        return next(self._journal.unsent(), None) is None
+        try:
+            return next(self._journal.unsent(), None) is None
+        except OSError:
+            return False
 
     def _work(self) -> None:
         pause = INTERVAL
@@ -102,6 +108,7 @@ class Writer:
                 if self._closing:
                     return
                 self._more = False
+            self._journal.sync()
             failure = self._send_all()
             if failure and not self.failure:
                 logger.warning(
@@ -120,12 +127,18 @@ class Writer:
 
     def _send_all(self) -> Exception | None:
         """Sends until nothing is left or something goes wrong, which is returned."""
-        while not self._closing and (parcel := self._journal.next()):
+        while not self._closing:
+            try:
+                parcel = self._journal.next()
+            except OSError as error:  # of the folder's disk
+                return error
+            if parcel is None:
+                break
             try:
                 self._send(parcel.entry)
             except Exception as error:
                 if not is_refusal(error):
-                    self._journal.returned(parcel)
+                    self._journal.returned()
                     return error
                 self._pass_over(parcel.entry, error)
             self._journal.taken(parcel)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -10,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transformers import PreTrainedModel, Seq2SeqTrainingArguments
 
-from electralab import processes
+from electralab import processes, untrusted
 from electralab.checking import trainer_args
 from electralab.checking.signature import signature
 from electralab.config import Config
@@ -99,11 +98,14 @@ def track(
     ) as run:
         if resumed:
             folder = resumed.folder
+            run.keep_in(folder)
         else:
             output_dir = Path(config.output_dir).absolute()
             folder = files.new_run_folder(
                 output_dir, name=config.name, signature=sign, folder=part.folder
             )
+            # Before the folder says whose it is, and can be gone on with: the parameters are in it.
+            run.keep_in(folder)
             identity = {"run_id": run.run_id, "signature": sign, "task": config.task.name}
             identity |= {"data_fingerprint": data.fingerprint, "working_dir": os.getcwd()}
             identity |= {"processes": processes.count(), "precision": tags["precision"]}
@@ -113,7 +115,6 @@ def track(
             files.describe_run(
                 folder, identity=identity, config=config.model_dump(), overrides=overrides
             )
-        run.keep_in(folder)
         written, told = run_log.written_to(folder / files.LOG), _summarised(folder, config, run)
         with alive.marked(folder), written, told, disk.explained(folder):
             run.set_tags({"folder": str(folder)})
@@ -328,11 +329,17 @@ def _load_trained(trainer: ExperimentTrainer, folder: Path) -> None:
     """Takes the final weights of a run that was stopped after its training."""
     log.info("the training is done; what is left is its evaluation")
     trainer._load_from_checkpoint(str(folder / files.MODEL))
-    with suppress(OSError, ValueError):
-        trainer.state.log_history = json.loads((folder / files.HISTORY).read_text("utf-8"))
-    if last := (trainer.state.log_history or [{}])[-1]:
-        trainer.state.global_step = trainer.state.max_steps = last["step"]
-        trainer.state.epoch = last["epoch"]
+    # The folder can come from anywhere: what is no history of ours is none.
+    with suppress(OSError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError):
+        history = [_numbers(logs) for logs in untrusted.read_json(folder / files.HISTORY)]
+        step, epoch = int(history[-1]["step"]), float(history[-1]["epoch"])
+        trainer.state.log_history = history
+        trainer.state.global_step = trainer.state.max_steps = step
+        trainer.state.epoch = epoch
+
+
+def _numbers(logs: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in logs.items() if isinstance(value, int | float)}
 
 
 def evaluate(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from electralab.errors import UserError
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
@@ -54,14 +55,21 @@ def take_up(trainer: ExperimentTrainer, checkpoint: Path) -> None:
     if not found:
         return
     device = trainer.args.device
-    trainer._tr_loss = torch.tensor(found["loss"], device=device)
-    trainer._total_loss_scalar = found.get("total", 0.0)
-    trainer._globalstep_last_logged = found["since"]
-    if found["sums"] is not None:
-        trainer.window = torch.tensor(found["sums"], dtype=_TYPES[found["type"]], device=device)
+    try:
+        trainer._tr_loss = torch.tensor(float(found["loss"]), device=device)
+        trainer._total_loss_scalar = float(found.get("total", 0.0))
+        trainer._globalstep_last_logged = int(found["since"])
+        if found["sums"] is not None:
+            trainer.window = torch.tensor(found["sums"], dtype=_TYPES[found["type"]], device=device)
+        is_due = found["due"]
+    except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        raise UserError(
+            f"`resume` must go on from a whole checkpoint, but {checkpoint / _file(trainer)} is "
+            f"none of ours; remove {checkpoint} to go on from the one before."
+        ) from error
     trainer.ended = found.get("ended", False)
     trainer.owed = found.get("owed", False)
-    trainer.due = trainer.owed and found["due"]
+    trainer.due = trainer.owed and is_due
     for judge in _judges(trainer):
         judge.reason = found.get("reason")
 

@@ -27,33 +27,73 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="electralab sync",
         description="Gives the tracking store what it did not take while a run was going: points, "
-        "parameters, tags, artifacts, the status. Of a sweep's folder, all its jobs'. What the "
-        "store has stays as it is.",
+        "parameters, tags, artifacts, the status. Of a sweep's folder, all its jobs'; of a "
+        "chain's, its runs'. What the store has stays as it is.",
     )
     parser.add_argument("run", metavar="RUN", help="a run's folder, its id or the beginning of it")
     arguments, settings = split_options(parser, argv)
 
-    from electralab.tracking import delivery, syncing
-
     status = 0
-    known: set[Store] = set()
+    answered: set[Store] = set()
+    problems: list[str] = []
     for folder in _folders(arguments.run, settings):
-        said = syncing.read(folder)
-        store = _store(said.store, settings, folder=folder)
-        if store not in known:
-            _require_answer(store)
-        known.add(store)
-        with _complete(folder) as refused:
-            counts = syncing.deliver(said, store, folder=folder, refused=refused)
-        what = delivery.in_words(counts)
-        print(f"{folder}: {f'gave {what} to {store}' if what else f'{store} has everything'}")
-        for name, why in refused.items():
-            print(f"{folder}: {store} refused {name}: {why}")
-            status = 1
+        try:
+            status |= _sync(folder, settings, answered=answered)
+        except RunFailure as error:  # of the store, which the others need too
+            raise RunFailure([*problems, *error.problems]) from error
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
     return status
 
 
+def _sync(folder: Path, settings: list[str], *, answered: set[Store]) -> int:
+    """Completes the record of one run; returns 1 if the store refuses something."""
+    from electralab.tracking import delivery, syncing
+
+    said = syncing.read(folder)
+    store = _store(said.store, settings, folder=folder)
+    if store not in answered:
+        _require_answer(store)
+    answered.add(store)
+    with _complete(folder) as refused:
+        counts = syncing.deliver(said, store, folder=folder, refused=refused)
+    what = delivery.in_words(counts)
+    print(f"{folder}: {f'gave {what} to {store}' if what else f'{store} has everything'}")
+    for name, why in refused.items():
+        print(f"{folder}: {store} refused {name}: {why}")
+    return 1 if refused else 0
+
+
 def _folders(text: str, settings: list[str]) -> list[Path]:
+    """Returns the folders of the run that is meant and of what it consists of."""
+    found: dict[Path, Path] = {}  # by what they are: the chains of a sweep share runs
+    for folder in _meant(text, settings):
+        for one in (folder, *_runs_of(folder)):
+            found.setdefault(one.resolve(), one)
+    return list(found.values())
+
+
+def _runs_of(folder: Path) -> list[Path]:
+    """Returns the folders of a chain's runs, as far as they are here and were tracked."""
+    from electralab.tracking.records import local_runs
+
+    runs = files.read_json(folder / files.SUMMARY).get("runs")
+    if not isinstance(runs, dict):
+        return []
+    # <output_dir>/<name>/<time>-<signature>, and one level more for the jobs of a sweep
+    is_job = (folder.parent / files.SWEEP).is_file()
+    name = (folder.parent if is_job else folder).resolve().parent
+    listed = [ids if isinstance(ids, list) else [ids] for ids in runs.values()]
+    return [
+        place
+        for run_id, place in local_runs(name.parent)
+        if any(run_id in ids for ids in listed) and (place / NAME).is_file()
+    ]
+
+
+def _meant(text: str, settings: list[str]) -> list[Path]:
     """Returns the folder of the run that is meant, or those of a sweep and its jobs."""
     from electralab.tracking.records import find_run
 
