@@ -127,6 +127,13 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_line(small, here, capsys):
     assert main(["resume", str(run)]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert "no other that is whole" in line and "optimizer.pt has 99 bytes" in line
+    older = shutil.copytree(run, run.with_name(f"2020{run.name[4:]}"))
+    config = validate(yaml.safe_load((run / "config.yaml").read_text()) | {"resume": "auto"})
+    assert find_resumed(config, store=None) is None  # which begins a run, and not fails for ever
+    shutil.rmtree(older / "checkpoints")
+    shutil.copytree(here / "whole", older / "checkpoints")
+    assert find_resumed(config, store=None).folder.samefile(older)
+    shutil.rmtree(older)
     name = "checkpoint-12/optimizer.pt"
     shutil.copy(here / "whole" / name, run / "checkpoints" / name)
     assert main(["resume", str(run)]) == 0

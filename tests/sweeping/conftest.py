@@ -8,6 +8,7 @@ import pytest
 
 import electralab.run
 from electralab import cli
+from electralab.running import checkpoints
 from electralab.running import folder as files
 from electralab.tracking import provenance
 from tests.conftest import write_corpus
@@ -45,7 +46,9 @@ class Trainings:
         if config.seed in self.stop:
             checkpoint = part.folder / files.CHECKPOINTS / "checkpoint-1"
             checkpoint.mkdir(parents=True, exist_ok=True)
-            (checkpoint / "trainer_state.json").write_text("{}")
+            for name in ("trainer_state.json", "optimizer.pt"):
+                (checkpoint / name).write_text("{}")
+            checkpoints.seal(checkpoint, due=True)
             raise self.stop[config.seed]
         metrics = {"eval_probe_auc": config.seed + config.task.mask_prob, "tokens_per_second": 9.0}
         metrics |= self.more

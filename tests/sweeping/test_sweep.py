@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
 
 from electralab import cli
 from electralab.errors import Interrupted, UserError
+from electralab.running import folder as files
 from electralab.sweeping import state
 from tests.sweeping.conftest import Trainings, folder, record, sweep
 
@@ -91,6 +97,26 @@ def test_what_failed_with_a_checkpoint_goes_on_from_it(trained):
     assert trained.resumed == [2]
 
 
+def test_what_failed_with_a_damaged_checkpoint_alone_begins_again(trained):
+    """Going on from it would fail each time the command is typed."""
+    trained.stop[2] = RuntimeError("out of luck")
+    assert sweep("seed=1,2") == 1
+    trained.stop.clear()
+    [file] = folder().glob("*/checkpoints/checkpoint-1/optimizer.pt")
+    file.write_text("")
+    assert sweep("seed=1,2") == 0
+    assert trained.seeds == [1, 2, 2] and trained.resumed == []
+    assert len(list((folder() / state.ATTEMPTS).iterdir())) == 1
+
+
+def test_a_reason_holds_no_password(trained):
+    trained.fail[2] = UserError("http://me:tiger@host refused, db_password = 'lion'")
+    assert sweep("seed=1,2") == 1
+    texts = [path.read_bytes() for path in folder().rglob("*") if path.is_file()]
+    assert sum(b"***@host refused" in text for text in texts) >= 2  # a summary, a table
+    assert not any(word in text for text in texts for word in (b"tiger", b"lion"))
+
+
 def test_what_failed_without_a_checkpoint_is_put_aside(trained):
     trained.fail[1] = RuntimeError("out of luck")
     assert sweep("seed=1,2") == 1
@@ -161,6 +187,76 @@ def test_a_job_that_another_process_finishes_meanwhile_is_left_alone(trained, mo
     monkeypatch.setattr("electralab.sweeping.state.put_aside", finish)
     assert sweep("seed=1,2") == 0
     assert trained.seeds == [1, 2]
+
+
+class Elsewhere:
+    """A process that goes on with a job, as `electralab resume` does, until it is waited for."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        code = "import sys, pathlib; from electralab.running import alive\n"
+        code += f"with alive.marked(pathlib.Path({str(place)!r})): print('on', flush=True); input()"
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen([sys.executable, "-c", code], **pipes)
+        assert self.process.stdout.readline()
+
+    def finish(self, _: float) -> None:
+        assert not (self.place / "summary.json").exists()
+        metrics = {"eval_probe_auc": 1.0}
+        files.write_json(self.place / "summary.json", {"status": "FINISHED", "metrics": metrics})
+        self.process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("search", [[], ["hydra/sweeper=optuna", "hydra/sweeper/sampler=grid"]])
+def test_a_job_that_is_gone_on_with_by_hand_is_waited_for(trained, monkeypatch, search):
+    words = [*search, "seed=1,2"]
+    trained.fail[2] = KeyboardInterrupt()
+    assert sweep(*words) == 130
+    trained.fail.clear()
+    sign = next(p["signature"] for p in record()["points"] if p["values"]["seed"] == 2)
+    place = folder() / sign
+    place.mkdir()
+    (place / "run.json").write_text('{"run_id": "12"}')  # killed before a checkpoint
+    clock = SimpleNamespace(time=time.time, sleep=Elsewhere(place).finish)
+    monkeypatch.setattr("electralab.sweeping.job.time", clock)
+    assert sweep(*words) == 0
+    assert trained.seeds == [1, 2] and not (folder() / state.ATTEMPTS).exists()
+
+
+def test_a_job_that_somebody_goes_on_with_meanwhile_is_not_said_to_have_failed(
+    trained, monkeypatch
+):
+    begin, others = Trainings.__call__, []
+
+    def late(self, config, overrides, *, link):
+        place = link().folder
+        if config.seed == 1 and not others:
+            place.mkdir()
+            (place / "run.json").write_text('{"run_id": "12"}')
+            others.append(Elsewhere(place))
+            raise UserError(f"{place} is running in another process")
+        begin(self, config, overrides, link=link)
+
+    clock = SimpleNamespace(time=time.time, sleep=lambda pause: others[0].finish(pause))
+    monkeypatch.setattr(Trainings, "__call__", late)
+    monkeypatch.setattr("electralab.sweeping.job.time", clock)
+    assert sweep("seed=1,2") == 0
+    assert trained.seeds == [2] and not (folder() / state.ATTEMPTS).exists()
+
+
+def test_a_full_disk_does_not_hide_what_ended_a_sweep(trained, monkeypatch):
+    from electralab.sweeping.record import SweepRecord
+
+    write = SweepRecord._write
+
+    def fill(self, status):
+        if status != "RUNNING":
+            raise OSError(28, "No space left on device")
+        write(self, status)
+
+    monkeypatch.setattr(SweepRecord, "_write", fill)
+    trained.fail[1] = Interrupted(143)
+    assert sweep("seed=1,2") == 143
 
 
 def test_a_job_whose_process_died_is_run_again_at_once(trained, monkeypatch, errors):

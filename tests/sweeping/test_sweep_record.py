@@ -8,15 +8,18 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import electralab.run
 from electralab import cli
 from electralab.running import folder as files
+from electralab.sweeping.record import SweepRecord
 from electralab.tracking.store import open_store
 from tests.conftest import TINY, write_corpus
 from tests.sweeping.conftest import folder, record
+from tests.tracking.faulty_server import FaultyServer
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,28 @@ def test_added_points_go_on_in_the_same_parent(words):
     assert json.loads(tags["space"]) == {"task.disc_weight": [10, 50, 25]}
 
 
+def test_a_finished_job_whose_end_is_still_to_be_delivered_was_not_killed(words):
+    client, first = store(), children()[0].info.run_id
+    client.update_run(first, status="RUNNING")
+    assert cli.main(words) == 0
+    assert client.get_run(first).info.status == "RUNNING"
+    client.update_run(first, status="FINISHED")
+
+
+def test_of_a_chain_that_was_killed_what_is_done_was_not_killed(tmp_path):
+    ended: list[tuple[str, str]] = []
+    (tmp_path / "done").mkdir()
+    files.write_json(tmp_path / "done" / files.SUMMARY, {"run_id": "aa", "status": "FINISHED"})
+    stages = [SimpleNamespace(info=SimpleNamespace(run_id=x, status="RUNNING")) for x in "ab"]
+    stages[0].info.run_id = "aa"
+    client = SimpleNamespace(
+        search_runs=lambda *_, **__: stages, set_terminated=lambda *end: ended.append(end)
+    )
+    sweep = SimpleNamespace(folder=tmp_path / "sweep")
+    SweepRecord._close_stages(sweep, client, "0", "chain")
+    assert ended == [("b", "KILLED")]
+
+
 def test_what_was_killed_is_closed_and_run_again(words):
     """As SIGKILL leaves it: runs that are RUNNING, one of them before it had a folder."""
     client = store()
@@ -140,6 +165,31 @@ def test_a_store_that_is_gone_is_begun_again(words):
     with sqlite3.connect("outputs/mlflow.db") as connection:
         found = connection.execute("SELECT run_uuid, status FROM runs").fetchall()
     assert found == [(record()["run_id"], "FINISHED")]
+
+
+def test_a_store_that_dies_meanwhile_costs_no_sweep_its_end(here, monkeypatch, trained):
+    from electralab.config import TrackingConfig
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    kept = open_store(TrackingConfig(mode="local", uri=None), output_dir=here / "server")
+    server = FaultyServer(kept.uri, str(here / "server" / "artifacts"))
+
+    begin = type(trained).__call__
+
+    def dying(self, config, overrides, *, link):
+        if config.seed == 2:
+            server.break_down("dead")
+            raise RuntimeError("out of luck")
+        begin(self, config, overrides, link=link)
+
+    monkeypatch.setattr(type(trained), "__call__", dying)
+    try:
+        words = ["seed=1,2,3", "sweep.fail_fast=true"]  # the third is asked for in the store
+        assert cli.main(["-m", *words, "tracking=server", f"tracking.uri={server.uri}"]) == 1
+        assert trained.seeds == [1] and record()["status"] == "FAILED"
+        assert (folder() / "table.csv").is_file() and (folder() / "report.html").is_file()
+    finally:
+        server.end()
 
 
 def _weight(run):

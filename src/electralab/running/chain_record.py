@@ -6,20 +6,20 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.checking.signature import signature
 from electralab.data.contents import contents
 from electralab.errors import Interrupted, one_line
-from electralab.running import chain_report
+from electralab.running import alive, chain_report
 from electralab.running import folder as files
 from electralab.running.part import PARENT_TAG, Link, Part
 from electralab.running.report import short
 from electralab.tracking import provenance
 from electralab.tracking.params import flatten
-from electralab.tracking.redaction import without_secrets
+from electralab.tracking.redaction import mask_text, without_secrets
 from electralab.tracking.run import TrackedRun, tracked_run
 from electralab.tracking.store import Store, open_store
 
@@ -54,14 +54,26 @@ class ChainRecord:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is not None and self._run is not None:
-            stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-            status = "KILLED" if stopped else "FAILED"
-            reason = {} if stopped else {"reason": one_line(error)}
-            files.write_json(self._folder / files.SUMMARY, self._summary(status) | reason)
-            if stopped:
-                error.run_folder = self._folder  # the command line says what to do with it
-        self._stack.__exit__(kind, error, trace)
+        try:
+            if error is not None and self._folder is not None:
+                stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+                status = "KILLED" if stopped else "FAILED"
+                reason = {} if stopped else {"reason": mask_text(one_line(error))}
+                self._end(self._summary(status) | reason, error)
+                if stopped:
+                    error.run_folder = self._folder  # the command line says what to do with it
+        finally:
+            self._stack.__exit__(kind, error, trace)
+
+    def _end(self, summary: dict[str, Any], error: BaseException) -> None:
+        """Leaves a summary where the chain ends badly, as far as the disk takes it."""
+        with suppress(OSError):  # of a disk that is full or gone, which may be the reason itself
+            files.write_json(self._folder / files.SUMMARY, summary)
+        if undelivered := self._run.end(error):
+            with suppress(OSError):
+                lacking = summary | {files.UNDELIVERED: undelivered}
+                files.write_json(self._folder / files.SUMMARY, lacking)
+            self._run.warn()
 
     def part(self, stage: str) -> Part:
         """Returns what joins a run to the chain.
@@ -101,6 +113,10 @@ class ChainRecord:
         run.log_metrics(summary["metrics"], 0)
         files.write_json(folder / files.SUMMARY, summary)
         run.log_artifact(folder / files.SUMMARY)
+        if undelivered := run.end():
+            summary[files.UNDELIVERED] = undelivered
+            files.write_json(folder / files.SUMMARY, summary)
+            run.warn()
         place = short(Path(adapted["folder"])) if adapted else named
         typed = without_secrets(self.overrides)
         chain_report.show(self.chain, summary, adapted=place, runs=runs, typed=typed)
@@ -132,9 +148,12 @@ class ChainRecord:
                     run_id=earlier[0] if earlier else None,
                 )
             )
-            self._folder = earlier[1] if earlier else self._new_folder(output_dir, part.folder)
-            self._run.keep_in(self._folder)
+            folder = earlier[1] if earlier else self._new_folder(output_dir, part.folder)
+            self._stack.enter_context(alive.marked(folder))
+            self._folder = folder
+            self._run.keep_in(folder)  # before it can be gone on with, for its parameters' sake
             if not earlier:
+                self._describe(folder)
                 for name in (files.CONFIG, files.OVERRIDES):
                     self._run.log_artifact(self._folder / name)
             words = without_secrets(self.overrides)
@@ -144,21 +163,27 @@ class ChainRecord:
         return self._run, self._folder
 
     def _new_folder(self, output_dir: Path, place: Path | None) -> Path:
-        folder = files.new_run_folder(
+        return files.new_run_folder(
             output_dir, name=self.chain.name, signature=self.signature, folder=place
         )
+
+    def _describe(self, folder: Path) -> None:
         identity = {"run_id": self._run.run_id, "signature": self.signature, "task": TASK}
         identity |= {"working_dir": os.getcwd(), "code": provenance.code()}
         parts = (contents(stage.data) for stage in (self.chain.adapt, self.chain.finetune))
         identity["contents"] = " ".join(parts)
         config = self.chain.model_dump()
         files.describe_run(folder, identity=identity, config=config, overrides=self.overrides)
-        return folder
 
 
 def _earlier(places: list[Path], store: Store) -> tuple[str, Path] | None:
-    """Returns the id and the folder of the first chain among places that the store knows."""
+    """Returns the id and the folder of the first chain among places that the store knows.
+
+    One that another process runs is passed over.
+    """
     for folder in places:
+        if alive.who_runs(folder):
+            continue
         try:
             identity = json.loads((folder / files.IDENTITY).read_text(encoding="utf-8"))
             run_id = identity["run_id"] if identity["task"] == TASK else None

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 AUTO = "auto"
 _SHOWN = 3  # differing keys that a message names
+_ANEW = "; start the run again without `resume`."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,10 @@ def _newest(config: Config) -> Resumed | None:
         run_id = read_id(folder)
         same = is_trained(folder) or began_with(folder) == processes.count()
         if run_id and same and not is_finished(folder) and not alive.who_runs(folder):
-            return _from(run_id, folder)
+            try:
+                return _from(run_id, folder)
+            except UserError as error:
+                _say(f"{error.problems[0].removesuffix(_ANEW)}; it is left as it is.")
     return None
 
 
@@ -157,7 +161,7 @@ def _from(run_id: str, folder: Path) -> Resumed:
     if damaged and checkpoint is None:
         raise UserError(
             f"`resume` must go on from a whole checkpoint, but {damaged[0]}, and {folder} has no "
-            "other that is whole; start the run again without `resume`."
+            f"other that is whole{_ANEW}"
         )
     if checkpoint is None:
         _say(f"{folder} has no checkpoint yet; its training begins again.")

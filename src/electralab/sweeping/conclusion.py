@@ -9,6 +9,7 @@ from electralab.command.points import point_name
 from electralab.comparing import report
 from electralab.comparing.sweeps import from_sweep
 from electralab.comparing.table import columns
+from electralab.errors import RunFailure
 from electralab.running.report import command_line, say, short, store_words
 from electralab.sweeping import state
 
@@ -34,7 +35,10 @@ def conclude(sweep: Sweep, record: SweepRecord) -> int:
         The exit status: 0 if all points of the command are done, else 1.
     """
     record.finish()
-    comparison = from_sweep(sweep.folder, record.store)
+    try:
+        comparison = from_sweep(sweep.folder, record.store)
+    except RunFailure:  # of the store; the folders are here
+        comparison = from_sweep(sweep.folder)
     for path in report.write(comparison, sweep.folder):
         record.log_artifact(path, report.PICTURES if path.parent.name == report.PICTURES else None)
     record.save_view(columns(comparison))

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.errors import RunFailure, UserError
+from electralab.running import alive
 from electralab.running import folder as files
 from electralab.running.part import PARENT_TAG, POINT_TAG, SWEEP_TAG, Part, Pruning
 from electralab.sweeping import state
-from electralab.sweeping.worker import Place, at_work
+from electralab.sweeping.worker import PAUSE, Place, at_work
 from electralab.tracking.records import read_id
+from electralab.tracking.redaction import mask_text
 
 if TYPE_CHECKING:
     from electralab.config import Chain, Config
@@ -92,6 +94,8 @@ class SweepJob:
         """
         sweep, folder = Path(self.folder), Path(self.folder, sign)
         with at_work(self.place, sweep), state.job_lock(sweep, sign):
+            while alive.who_runs(folder) and not state.is_stopped(sweep):  # `electralab resume`
+                time.sleep(PAUSE)
             # Another process may have been at it while the lock was waited for.
             found = state.standing(folder)
             if found not in state.DONE and not state.is_stopped(sweep):
@@ -146,8 +150,11 @@ class SweepJob:
         said = files.read_json(folder / files.SUMMARY)
         if said.get("status") in state.DONE:  # and yet its record lacks something
             return
+        if alive.who_runs(folder):  # since a moment ago; the summary is that process's to write
+            return
         folder.mkdir(parents=True, exist_ok=True)
-        failed = {"status": state.FAILED, "reason": "; ".join(lines), "signature": sign}
+        why = mask_text("; ".join(lines))
+        failed = {"status": state.FAILED, "reason": why, "signature": sign}
         if not read_id(folder) and (run_id := _recorded(config, part, failed)):
             failed["run_id"] = run_id
         seconds = {"seconds": round(time.time() - started, 3)}

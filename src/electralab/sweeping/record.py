@@ -6,12 +6,13 @@ import json
 import shlex
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.config import Chain
 from electralab.errors import Interrupted, UserError
+from electralab.running import alive
 from electralab.running import folder as files
 from electralab.running.part import PARENT_TAG, ROLE_TAG, SWEEP_TAG
 from electralab.running.report import short
@@ -69,10 +70,13 @@ class SweepRecord:
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if error is not None:
-            stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-            self._write("KILLED" if stopped else "FAILED")
-        self._stack.__exit__(kind, error, trace)
+        try:
+            if error is not None:
+                stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+                with suppress(OSError):  # of a disk that is full or gone, which may be the reason
+                    self._write("KILLED" if stopped else "FAILED")
+        finally:
+            self._stack.__exit__(kind, error, trace)
 
     def add(self, points: list[Point]) -> None:
         """Adds the points that a search has chosen."""
@@ -124,11 +128,14 @@ class SweepRecord:
             metrics: Columns beside these.
         """
         if self.store.mode != "off":
-            about = f"sweep {self.sweep.sweep_id}"
-            query = f"tags.{SWEEP_TAG} = '{self.sweep.sweep_id}'"
-            columns = {"params": self.sweep.swept, "metrics": metrics}
-            view = {"view_id": self.sweep.sweep_id, "name": about, "query": query, **columns}
-            self._quietly(views.save_view, self.store.client(), self._experiment(), **view)
+            self._quietly(self._save_view, metrics)
+
+    def _save_view(self, metrics: Sequence[str]) -> None:
+        about = f"sweep {self.sweep.sweep_id}"
+        query = f"tags.{SWEEP_TAG} = '{self.sweep.sweep_id}'"
+        columns = {"params": self.sweep.swept, "metrics": metrics}
+        view = {"view_id": self.sweep.sweep_id, "name": about, "query": query, **columns}
+        views.save_view(self.store.client(), self._experiment(), **view)
 
     def _log_previews(self) -> None:
         if self.store.mode != "off":
@@ -205,31 +212,41 @@ class SweepRecord:
 
     def close_what_was_killed(self) -> None:
         """Ends the runs of jobs that were killed, which nobody else is going to end."""
-        if self.store.mode == "off":
-            return
+        if self.store.mode != "off":
+            self._quietly(self._close_what_was_killed)
+
+    def _close_what_was_killed(self) -> None:
         client, experiment = self.store.client(), self._experiment()
-        alive = {sign for sign in self.signatures if state.is_running(self.folder, sign)}
+        running = {sign for sign in self.signatures if state.is_running(self.folder, sign)}
         mine = f"tags.`{SWEEP_TAG}` = '{self.sweep.sweep_id}'"
         for run in client.search_runs([experiment], mine, max_results=5000):
             tags, run_id = run.data.tags, run.info.run_id
             sign = tags.get("signature", "")
-            if run_id == self.run_id or sign in alive or run.info.status == "FINISHED":
+            if run_id == self.run_id or sign in running or run.info.status == "FINISHED":
                 continue
+            folder = self.folder / sign
+            known = read_id(folder)
+            if known == run_id and state.standing(folder) in state.DONE:
+                continue  # its end is still to be delivered
             if run.info.status in _OPEN:
                 client.set_terminated(run_id, "KILLED")
-            known = read_id(self.folder / sign)
             if known != run_id:  # killed before it had a folder, or begun anew since
                 client.delete_run(run_id)
             elif isinstance(self.sweep.config, Chain):
                 self._close_stages(client, experiment, run_id)
 
-    @staticmethod
-    def _close_stages(client: Any, experiment: str, chain: str) -> None:
+    def _close_stages(self, client: Any, experiment: str, chain: str) -> None:
         """Ends the runs of a chain that was killed."""
         mine = f"tags.`{PARENT_TAG}` = '{chain}'"
-        for run in client.search_runs([experiment], mine, max_results=5000):
-            if run.info.status in _OPEN:
-                client.set_terminated(run.info.run_id, "KILLED")
+        found = client.search_runs([experiment], mine, max_results=5000)
+        if still := {run.info.run_id for run in found if run.info.status in _OPEN}:
+            left = {
+                read_id(folder)
+                for folder in self.folder.parent.iterdir()
+                if state.standing(folder) in state.DONE or alive.who_runs(folder)
+            }
+            for run_id in still - left:
+                client.set_terminated(run_id, "KILLED")
 
     def _write(self, status: str) -> None:
         before = self._known.get("seconds", 0)

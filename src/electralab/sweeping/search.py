@@ -201,9 +201,9 @@ class OptunaSearch:
         self._begun.add(point.signature)
         self._sweep.points.append(point)
         folder = self._sweep.folder / point.signature
-        if state.is_running(self._sweep.folder, point.signature):
-            return True  # by a process of an earlier command, which is waited for
         wanted, why = state.decide(folder, point.config, self._sweep.config.sweep)
+        if state.is_running(self._sweep.folder, point.signature):
+            return True  # by another process, which is waited for
         if wanted and why not in state.AS_IT_IS:
             record.forget(point)
         return wanted

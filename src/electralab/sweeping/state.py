@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from electralab.checking.local_models import weights_damage
 from electralab.config import Chain
 from electralab.data.contents import contents
+from electralab.running import alive, checkpoints
 from electralab.running import folder as files
 from electralab.running.resuming import is_trained
 from electralab.tracking import provenance
@@ -21,7 +23,7 @@ NEW, FINISHED, PRUNED, FAILED, KILLED = "NEW", "FINISHED", "PRUNED", "FAILED", "
 DONE = (FINISHED, PRUNED)
 FAILED_BEFORE, FAILED_GOES_ON = "failed before", "failed before with a checkpoint"
 STOPPED, STOPPED_GOES_ON = "stopped before", "stopped before with a checkpoint"
-ELSEWHERE = "still run by a process of an earlier command, which is waited for"
+ELSEWHERE = "still run by another process, which is waited for"
 AS_IT_IS = (
     NEW,
     ELSEWHERE,
@@ -54,8 +56,11 @@ def reason(folder: Path) -> str:
 
 def can_go_on(folder: Path) -> bool:
     """Says whether a job left something to go on with: a checkpoint, a model, a chain's runs."""
-    is_chain = files.read_json(folder / files.IDENTITY).get("task") == "chain"
-    return is_chain or is_trained(folder) or files.last_checkpoint(folder) is not None
+    if files.read_json(folder / files.IDENTITY).get("task") == "chain":
+        return True
+    if is_trained(folder) and weights_damage(folder / files.MODEL) is None:
+        return True
+    return checkpoints.find_whole(folder)[0] is not None
 
 
 def outdated(folder: Path, config: Config | Chain, *, same_code: bool) -> str | None:
@@ -151,11 +156,11 @@ def job_lock(sweep: Path, sign: str) -> FileLock:
 
 
 def is_running(sweep: Path, sign: str) -> bool:
-    """Says whether a process runs a job at this moment."""
+    """Says whether a process runs a job at this moment, be it that `resume` goes on with it."""
     from filelock import Timeout
 
     try:
         with job_lock(sweep, sign).acquire(timeout=0):
-            return False
+            return alive.who_runs(sweep / sign) is not None
     except Timeout:
         return True

@@ -29,12 +29,17 @@ def main(argv: list[str]) -> int:
 
     from electralab.checking import checks
     from electralab.config import validate
+    from electralab.running import alive
     from electralab.running.resuming import is_finished
 
     if is_finished(folder):
         another = f"; start another run from it: electralab model=auto model.name_or_path={folder}"
         raise UserError(
             f"RUN must be unfinished, but {folder} is finished{'.' if chain else another}"
+        )
+    if process := alive.who_runs(folder):
+        raise UserError(
+            f"RUN must have stopped, but {folder} is running in {process}; stop it first."
         )
     return_to(recorded.identity)
     config = validate(container)
