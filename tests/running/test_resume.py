@@ -301,6 +301,19 @@ def test_a_run_that_is_still_running_is_not_gone_on_with(small, here, monkeypatc
     assert find_resumed(config, store=None).folder.samefile(run)
 
 
+def test_what_is_otherwise_than_when_the_run_began_is_said_and_the_record_kept(
+    small, here, monkeypatch, capsys
+):
+    run = cut(monkeypatch, [*RUN, "tracking=off"], step=2, folder=here, name="cut")
+    first = read(run, "provenance.json")
+    now, first["packages"]["numpy"] = first["packages"]["numpy"], "0.1"
+    (run / "provenance.json").write_text(json.dumps(first))
+    capsys.readouterr()
+    assert main(["resume", str(run)]) == 0
+    assert f"differs: package numpy: {now} now, 0.1 then" in capsys.readouterr().err
+    assert read(run, "provenance.json") == first
+
+
 def test_a_hidden_password_is_asked_for(small, here, monkeypatch, capsys):
     run = cut(monkeypatch, [*RUN, "tracking=off"], step=2, folder=here, name="cut")
     config = yaml.safe_load((run / "config.yaml").read_text())

@@ -22,14 +22,15 @@ _MACHINE = {
 }
 
 
-def warnings(recorded: Recorded) -> Iterator[str]:
+def warnings(then: dict[str, Any], *, code: Any) -> Iterator[str]:
     """Yields a line for each difference in code, packages or hardware that can change a result.
 
     Args:
-        recorded: The run.
+        then: The recorded provenance; empty where there is none.
+        code: The recorded hash of the source; none: it is not known.
     """
-    then, now = recorded.provenance, provenance.provenance()
-    if recorded.identity.get("code") not in (None, provenance.code()):
+    now = provenance.provenance()
+    if code not in (None, provenance.code()):
         before, after = (_commit(found) for found in (then, now))
         between = f" (commit {before} then, {after} now)" if before != after else ""
         yield f"code: the source of electralab is another one now{between}"

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from electralab.checking.signature import signature
 from electralab.config import Config
 from electralab.data.contents import contents, source_files
 from electralab.errors import Interrupted, UserError, one_line
+from electralab.rerunning import differences
 from electralab.running import alive, checkpoints, data_report
 from electralab.running import folder as files
 from electralab.running.origins import Origins
@@ -88,14 +89,19 @@ def track(
         "starts_from": ",".join(origins.parents),
         **part.tags,
     }
-    with tracked_run(
-        store,
-        experiment=config.name,
-        run_name=part.title or f"{config.name}-{sign}",
-        params=flatten(config.model_dump(exclude={"sweep"})) | dict(part.params),
-        tags={name: value for name, value in tags.items() if value not in (None, "")},
-        run_id=resumed.run_id if resumed else None,
-    ) as run:
+    # What another process goes on with is refused before its record is opened.
+    mark = alive.marked(resumed.folder) if resumed else nullcontext()
+    with (
+        mark,
+        tracked_run(
+            store,
+            experiment=config.name,
+            run_name=part.title or f"{config.name}-{sign}",
+            params=flatten(config.model_dump(exclude={"sweep"})) | dict(part.params),
+            tags={name: value for name, value in tags.items() if value not in (None, "")},
+            run_id=resumed.run_id if resumed else None,
+        ) as run,
+    ):
         if resumed:
             folder = resumed.folder
             run.keep_in(folder)
@@ -116,17 +122,31 @@ def track(
                 folder, identity=identity, config=config.model_dump(), overrides=overrides
             )
         written, told = run_log.written_to(folder / files.LOG), _summarised(folder, config, run)
-        with alive.marked(folder), written, told, disk.explained(folder):
+        mark = nullcontext() if resumed else alive.marked(folder)
+        with mark, written, told, disk.explained(folder):
             run.set_tags({"folder": str(folder)})
-            made_with = provenance.provenance()
-            provenance.record(run, made_with)
-            if processes.is_main():
-                files.write_json(folder / files.PROVENANCE, provenance.plain(made_with))
+            _record_provenance(run, folder)
             if not resumed or resumed.begins:
                 for name in (files.CONFIG, files.OVERRIDES, files.IDENTITY):
                     run.log_artifact(folder / name)
                 data_report.keep(data, run=run, folder=folder)
             yield run, folder
+
+
+def _record_provenance(run: TrackedRun, folder: Path) -> None:
+    """Records what a run is made with; of one that goes on, what has become another since."""
+    first = files.read_json(folder / files.PROVENANCE)
+    if first:
+        code = files.read_json(folder / files.IDENTITY).get("code")
+        lines = [*differences.warnings(first, code=code)]
+        for line in lines:
+            log.warning("differs: %s", line)
+        if lines:
+            run.set_tags({"resumed.differs": "; ".join(lines)})
+        return
+    made_with = provenance.provenance()
+    provenance.record(run, made_with)
+    files.write_json(folder / files.PROVENANCE, provenance.plain(made_with))
 
 
 @contextmanager

@@ -118,7 +118,7 @@ def _compare_surroundings(recorded: Recorded, config: Config, *, anew: bool) -> 
 
     from electralab.rerunning import differences
 
-    for line in differences.warnings(recorded):
+    for line in differences.warnings(recorded.provenance, code=recorded.identity.get("code")):
         _say(f"differs: {line}")
     changes = {
         "data": differences.data_change(recorded, config.data),
