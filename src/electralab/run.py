@@ -43,7 +43,7 @@ def execute(
     from electralab.running.run_log import RunLog
     from electralab.tasks import task_class
     from electralab.tracking.store import open_store
-    from electralab.training import disk, memory, session, together
+    from electralab.training import disk, memory, record, session, together
     from electralab.training.determinism import quiet_libraries, seed_everything
     from electralab.training.signals import StopOnSignal
 
@@ -71,8 +71,8 @@ def execute(
         report.say(f"model  {task.describe(built.model)}", report.device(arguments))
         store = open_store(config.tracking, output_dir=output_dir)
         here: dict[str, Any] = {"data": data, "arguments": arguments, "link": link}
-        record = session.track(config, overrides, store=store, origins=origins, run_log=log, **here)
-        with together.one_record(record) as (run, folder):
+        tracked = record.track(config, overrides, store=store, origins=origins, run_log=log, **here)
+        with together.one_record(tracked) as (run, folder):
             here |= {"run": run, "folder": folder, "signals": signals}
             trainer = session.train(config, task=task, built=built, resumed=origins.resumed, **here)
             metrics = session.evaluate(trainer, data, signals=signals)

@@ -84,7 +84,7 @@ def one_record(
     """Opens the record of a run in the main process alone; the others leave when it is closed.
 
     Args:
-        opened: As `session.track` returns it; only the main process enters it.
+        opened: As `record.track` returns it; only the main process enters it.
 
     Yields:
         The tracked run, in the other processes one that goes nowhere, and the run's folder.
