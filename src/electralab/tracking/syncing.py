@@ -68,13 +68,8 @@ def read(folder: Path) -> Said:
     for entry, end in placed:
         sent = entry.get(SENT, sent)
         found.end = end
-    try:
-        for entry, end in placed:
-            _add(found, entry, is_recent=end > sent)
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise UserError(
-            f"RUN must have its record whole, but {folder / NAME} is damaged."
-        ) from error
+    for entry, end in placed:
+        _add(found, entry, is_recent=end > sent)
     if not found.run_id:
         raise UserError(
             f"RUN must have been tracked, but {folder} has no {NAME} that says what its store "
