@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from electralab.training.trainer import ExperimentTrainer
 
 FILE = "window{}.json"  # of a checkpoint
-_TYPES = {"float32": torch.float32, "float64": torch.float64}  # of sums
+_TYPES = {  # of sums
+    str(kind).removeprefix("torch."): kind
+    for kind in (torch.int64, torch.bfloat16, torch.float16, torch.float32, torch.float64)
+}
 
 
 def keep(trainer: ExperimentTrainer, checkpoint: Path, *, due: bool) -> None:
