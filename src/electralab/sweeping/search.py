@@ -17,6 +17,7 @@ from electralab.running.part import Pruning
 from electralab.running.report import say, short
 from electralab.sweeping import state
 from electralab.sweeping.plan import Point, Sweep, as_point
+from electralab.tracking.redaction import mask_text
 
 if TYPE_CHECKING:
     from electralab.command.points import Checked
@@ -185,8 +186,9 @@ class OptunaSearch:
             try:
                 point = as_point(self._searched.at(self._study.texts(trial)))
             except UserError as error:
-                say("", f"trial {trial} cannot be run: {'; '.join(error.problems)}")
-                self._study.fail(trial, "; ".join(error.problems))
+                why = mask_text("; ".join(error.problems))
+                say("", f"trial {trial} cannot be run: {why}")
+                self._study.fail(trial, why)
                 continue
             self._study.note(trial, SIGNATURE, point.signature)
             found[trial] = point

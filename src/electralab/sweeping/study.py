@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from electralab.errors import UserError
 from electralab.sweeping import samplers
+from electralab.tracking.redaction import mask_text
 from electralab.training.pruning import open_storage
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class SearchStudy:
 
     def fail(self, number: int, reason: str) -> None:
         """Finishes a trial that has no values."""
-        self.note(number, REASON, reason)
+        self.note(number, REASON, mask_text(reason))
         self._study.tell(self._open.pop(number), state=TrialState.FAIL)
 
     def prune(self, number: int, reason: str) -> None:
