@@ -21,6 +21,7 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
+from electralab.models.apart import encoder_inputs
 from electralab.models.sampling import at_least_float32, sample
 from electralab.models.statistics import RtdStatistics
 
@@ -139,7 +140,12 @@ class RtdPair(PreTrainedModel):
         self.discriminator._init_weights(module)
 
     def fill_logits(
-        self, input_ids: Tensor, positions: Tensor, attention_mask: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        positions: Tensor,
+        attention_mask: Tensor | None = None,
+        segments: Tensor | None = None,
+        position_ids: Tensor | None = None,
     ) -> Tensor:
         """Returns the generator's logits at some positions, of shape ``(batch, K, vocab_size)``.
 
@@ -147,17 +153,38 @@ class RtdPair(PreTrainedModel):
             input_ids: Masked token ids of shape ``(batch, seq_len)``.
             positions: Of shape ``(batch, K)``.
             attention_mask: 1 at real tokens, of shape ``(batch, seq_len)``; none: all are real.
+            segments: The number of a token's text in its row, 1 and up, 0 at pads, of the same
+                shape; none: a text a row.
+            position_ids: A token's place in its own text, of the same shape.
         """
-        hidden = self.generator.electra(input_ids, attention_mask=attention_mask).last_hidden_state
+        given = self._given(self.generator, attention_mask, segments, position_ids)
+        hidden = self.generator.electra(input_ids, **given).last_hidden_state
         index = positions.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
         picked = hidden.gather(1, index)  # (B, K, H)
         return self.generator.generator_lm_head(self.generator.generator_predictions(picked))
 
-    def doubt_logits(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+    def doubt_logits(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        segments: Tensor | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
         """Returns logits of shape ``(batch, seq_len)``, above 0 where a token looks replaced."""
-        hidden = self.discriminator.electra(input_ids, attention_mask=attention_mask)
+        given = self._given(self.discriminator, attention_mask, segments, position_ids)
+        hidden = self.discriminator.electra(input_ids, **given)
         logits = self.discriminator.discriminator_predictions(hidden.last_hidden_state)
         return at_least_float32(logits)
+
+    def _given(
+        self,
+        part: PreTrainedModel,
+        attention_mask: Tensor | None,
+        segments: Tensor | None,
+        position_ids: Tensor | None,
+    ) -> dict[str, Any]:
+        marks = {"segments": segments, "position_ids": position_ids}
+        return encoder_inputs(part.config, dtype=part.dtype, attention_mask=attention_mask, **marks)
 
     def forward(
         self,
@@ -167,6 +194,8 @@ class RtdPair(PreTrainedModel):
         chosen: Tensor,
         uniforms: Tensor,
         attention_mask: Tensor | None = None,
+        segments: Tensor | None = None,
+        position_ids: Tensor | None = None,
         probe_ids: Tensor | None = None,
         maskable: Tensor | None = None,
         totals: Tensor | None = None,
@@ -180,12 +209,15 @@ class RtdPair(PreTrainedModel):
             chosen: Which of them were chosen; the others only fill the row.
             uniforms: A number of (0, 1) for each draw, of shape ``(batch, K)``.
             attention_mask: 1 at real tokens; none where every token is real.
+            segments: The number of a token's text in its row; none: a text a row.
+            position_ids: A token's place in its own text.
             probe_ids: A corruption that depends on no generator, to be judged as well.
             maskable: Where a token could have been chosen; only the metrics use it.
             totals: Chosen positions and real tokens of the whole effective batch, by which the
                 losses are divided, of shape ``(2,)``; none: those of this batch.
         """
-        logits = self.fill_logits(masked_ids, positions, attention_mask)  # (B, K, V)
+        marks = (attention_mask, segments, position_ids)
+        logits = self.fill_logits(masked_ids, positions, *marks)  # (B, K, V)
         original = input_ids.gather(1, positions)  # (B, K)
         nll = F.cross_entropy(
             at_least_float32(logits).flatten(0, 1), original.flatten(), reduction="none"
@@ -200,7 +232,7 @@ class RtdPair(PreTrainedModel):
             replaced = corrupted != input_ids
             real = torch.ones_like(replaced) if attention_mask is None else attention_mask.bool()
 
-        disc_logits = self.doubt_logits(corrupted, attention_mask)  # (B, L)
+        disc_logits = self.doubt_logits(corrupted, *marks)  # (B, L)
         bce = F.binary_cross_entropy_with_logits(
             disc_logits, replaced.to(disc_logits.dtype), reduction="none"
         )
@@ -231,7 +263,5 @@ class RtdPair(PreTrainedModel):
             disc_logits=disc_logits,
             token_nll=nll,
             guessed=guessed,
-            probe_logits=None
-            if probe_ids is None
-            else self.doubt_logits(probe_ids, attention_mask),
+            probe_logits=None if probe_ids is None else self.doubt_logits(probe_ids, *marks),
         )
