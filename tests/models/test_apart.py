@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 import torch
 from torch.nn.attention import flex_attention
-from transformers import AutoModelForMaskedLM, RobertaConfig
+from transformers import (
+    AutoModelForMaskedLM,
+    MobileBertConfig,
+    ModernBertConfig,
+    MPNetConfig,
+    RobertaConfig,
+)
 from transformers.integrations import flex_attention as of_transformers
 
 from electralab.errors import UserError
@@ -22,6 +28,9 @@ WIDTH = 32
 TEXTS = ([9, 5, 7, 2], [30], [1, 2, 3])  # tokens of the texts of a row, without special ones
 ABLE = {name: CONFIGS[name] for name in ("bert", "electra")}
 ABLE["roberta"] = RobertaConfig(**(SIZES | {"pad_token_id": 1}))  # positions begin at 2
+
+
+NARROW = SIZES | {"embedding_size": 16, "true_hidden_size": 16, "intra_bottleneck_size": 16}
 
 
 def packed(texts=TEXTS, *, epoch: int = 0, seed: int = 0) -> list[dict]:
@@ -185,15 +194,22 @@ def test_another_text_beside_it_changes_not_a_bit(attention):
     assert not torch.equal(one[changed], two[changed])
 
 
-@pytest.mark.parametrize("name", [*ABLE, "distilbert", "deberta", "modernbert"])
+WINDOW = ModernBertConfig(**(CONFIGS["modernbert"].to_dict() | {"local_attention": 16}))
+UNABLE = {
+    "another mask": CONFIGS["deberta"],
+    "neighbours": MobileBertConfig(**NARROW),  # of each token go into its embedding
+    "no positions": MPNetConfig(**SIZES),
+    "a window": WINDOW,  # which a mask of our own would take away
+}
+
+
+@pytest.mark.parametrize("name", [*ABLE, "distilbert", "modernbert", *UNABLE])
 def test_a_model_that_would_mix_texts_is_refused(name):
-    """Models that read no such mask, or no positions, are told from those that do."""
     torch.manual_seed(0)
-    config = (CONFIGS | ABLE)[name]
-    model = AutoModelForMaskedLM.from_config(config).train()
-    if name in ABLE:
-        require_apart(model, range(10, 18))
+    model = AutoModelForMaskedLM.from_config((CONFIGS | ABLE | UNABLE)[name]).train()
+    if name not in UNABLE:
+        require_apart(model, range(10, 18), max_length=40)
     else:
-        with pytest.raises(UserError, match="`data.packing` must be concat or none for a model"):
-            require_apart(model, range(10, 18))
+        with pytest.raises(UserError, match=r"^`data.packing` must be concat or none for"):
+            require_apart(model, range(10, 18), max_length=40)
     assert model.training

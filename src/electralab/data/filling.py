@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from electralab.data.blocks import TokenBlocks
+if TYPE_CHECKING:
+    from electralab.data.blocks import TokenBlocks
 
 
 def filling(

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,7 @@ class Prepared:
         fingerprint: SHA-256 of the documents of every split and of how rows are made of them.
         folder: Where the rows lie.
         from_cache: Whether an earlier run had prepared them.
+        by_length: Further rows to train on, of other lengths.
     """
 
     train: TokenBlocks | EncodedRows
@@ -78,6 +79,7 @@ class Prepared:
     fingerprint: str
     folder: Path
     from_cache: bool
+    by_length: dict[int, TokenBlocks] = field(default_factory=dict)
 
 
 def prepare(

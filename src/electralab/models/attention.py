@@ -15,13 +15,14 @@ from electralab.models.build import set_attention
 
 _DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 _NARROWEST = 16  # a head that flex attention has a kernel for
-_TEXTS = (5, 3)  # tokens; together no more than the least `data.max_length`
-_PADS = 2
+_WINDOWS = ("sliding_window", "local_attention", "attention_window")
+_ENOUGH = 10  # tokens of a row to try, where a token sees the whole of its text
+_PADS = 2  # of them
 _TOLERANCE = (
     1e-4  # of the largest output; float32 differs by a hundredth of it, a leak by a hundred
 )
 # What a model may raise that knows nothing of such inputs.
-_UNABLE = (TypeError, ValueError, RuntimeError, LookupError, AttributeError)
+_UNABLE = (TypeError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError)
 
 
 def choose_attention(model: PreTrainedModel, wanted: str | None, *, apart: bool) -> None:
@@ -62,16 +63,17 @@ def _configs(config: PretrainedConfig) -> Iterator[PretrainedConfig]:
 
 
 @torch.no_grad()
-def require_apart(model: PreTrainedModel, tokens: Sequence[int]) -> None:
+def require_apart(model: PreTrainedModel, tokens: Sequence[int], *, max_length: int) -> None:
     """Refuses a model in which texts of one row are not as they are alone.
 
-    Some read no such mask, or count positions in a way of their own; which do is found out by
-    trying, for their number grows.
+    Some read no such mask, count positions in a way of their own or look at a token's neighbours;
+    which do is found out by trying, for their number grows.
 
     Args:
         model: A model with one network that gives ``logits`` a token, on the CPU; its mode is left
             as it was.
         tokens: Ids of a few tokens that are not special.
+        max_length: Tokens of a row; those of a model that sees only so far are tried as long.
 
     Raises:
         UserError: They differ, or the model takes no such rows at all.
@@ -79,7 +81,7 @@ def require_apart(model: PreTrainedModel, tokens: Sequence[int]) -> None:
     training = model.training
     model.eval()
     try:
-        differs = _difference(model, torch.tensor(tokens)) > _TOLERANCE
+        differs = _difference(model, torch.tensor(tokens), max_length) > _TOLERANCE
     except _UNABLE:
         differs = True
     finally:
@@ -92,16 +94,20 @@ def require_apart(model: PreTrainedModel, tokens: Sequence[int]) -> None:
         )
 
 
-def _difference(model: PreTrainedModel, tokens: Tensor) -> float:
+def _difference(model: PreTrainedModel, tokens: Tensor, max_length: int) -> float:
     """Returns how far two texts in a row are from each alone, as a share of the largest output."""
-    both = sum(_TEXTS)
+    near = any(getattr(model.config, name, None) for name in _WINDOWS)
+    length = max_length if near else min(max_length, _ENOUGH)
+    both = length - _PADS
+    texts = [both - both // 3, both // 3]
     ids = tokens.repeat(both)[None, :both]  # (1, both)
     row = torch.nn.functional.pad(ids, (0, _PADS), value=int(tokens[0]))
-    segments = torch.tensor([[1] * _TEXTS[0] + [2] * _TEXTS[1] + [0] * _PADS])
-    position_ids = torch.tensor([[*map(int, torch.cat([*map(torch.arange, (*_TEXTS, _PADS))]))]])
+    sizes = torch.tensor([*texts, _PADS])
+    segments = torch.tensor([1, 2, 0]).repeat_interleave(sizes)[None]
+    position_ids = torch.cat([torch.arange(size) for size in sizes])[None]
     given = encoder_inputs(
         model.config, dtype=model.dtype, segments=segments, position_ids=position_ids
     )
     together = model(input_ids=row, **given).logits[:, :both]
-    alone = torch.cat([model(input_ids=text).logits for text in ids.split(_TEXTS, dim=1)], dim=1)
+    alone = torch.cat([model(input_ids=text).logits for text in ids.split(texts, dim=1)], dim=1)
     return float((together - alone).abs().max() / alone.abs().max())

@@ -76,7 +76,7 @@ class MaskedLanguageModelling(Task[MlmConfig]):
         if apart:
             special = set(data.tokenizer.all_special_ids)
             normal = [number for number in range(len(data.tokenizer)) if number not in special]
-            require_apart(network.model, normal[:8])
+            require_apart(network.model, normal[:8], max_length=self.data.max_length)
         return Built(network.model, able=not network.fresh)
 
     def collators(self, *, data: Prepared, seed: int) -> tuple[MlmCollator, MlmCollator]:

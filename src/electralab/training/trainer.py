@@ -20,6 +20,7 @@ from electralab.running.folder import read_json
 from electralab.tasks.base import Task
 from electralab.training import checkpointing, memory, window
 from electralab.training.health import Health
+from electralab.training.phases import PhasedRows, phased_loader
 from electralab.training.sampler import EpochSampler, ProcessBatches
 from electralab.training.signals import StopOnSignal
 
@@ -86,6 +87,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
         return super()._get_eval_sampler(eval_dataset)
 
     def _get_dataloader(self, dataset: Any, description: str, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(dataset, PhasedRows) and kwargs.get("is_training"):
+            return phased_loader(self, dataset, _ignore_signals)
         if kwargs.get("is_training"):
             loader = super()._get_dataloader(dataset, description, *args, **kwargs)
             self._share_out(loader)
