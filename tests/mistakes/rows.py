@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 from transformers import DebertaV2Config, DebertaV2ForMaskedLM
 
 from tests.mistakes.case import SIZES, Cases, Place, train
@@ -37,9 +39,11 @@ def _deberta(place: Place) -> list[str]:
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     config = DebertaV2Config(vocab_size=300, intermediate_size=16, pad_token_id=0, **sizes)
     DebertaV2ForMaskedLM(config).save_pretrained(place.path / "deberta")
+    for file in (place.base.run / "model").glob("tokenizer*.json"):
+        shutil.copy(file, place.path / "deberta")
     return [
         *("task=mlm", "data=text", "data.path=corpus.txt", *SIZES, APART),
-        *("model=auto", "model.name_or_path=deberta", f"model.tokenizer={place.base.run}"),
+        *("model=auto", "model.name_or_path=deberta"),
     ]
 
 

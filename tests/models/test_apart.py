@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -19,7 +21,8 @@ from electralab.errors import UserError
 from electralab.models.attention import choose_attention, require_apart
 from electralab.models.fill import fill_logits
 from electralab.models.padded import PaddedRows
-from tests.models.conftest import PAD, make_collator, make_examples, make_pair
+from electralab.models.rtd import RtdPair, RtdPairConfig
+from tests.models.conftest import PAD, electra, make_collator, make_examples, make_pair
 from tests.models.test_fill import CONFIGS, SIZES
 from tests.models.test_mlm_masking import make_collator as make_mlm_collator
 from tests.models.test_rtd import slow_step
@@ -28,8 +31,6 @@ WIDTH = 32
 TEXTS = ([9, 5, 7, 2], [30], [1, 2, 3])  # tokens of the texts of a row, without special ones
 ABLE = {name: CONFIGS[name] for name in ("bert", "electra")}
 ABLE["roberta"] = RobertaConfig(**(SIZES | {"pad_token_id": 1}))  # positions begin at 2
-
-
 NARROW = SIZES | {"embedding_size": 16, "true_hidden_size": 16, "intra_bottleneck_size": 16}
 
 
@@ -213,3 +214,28 @@ def test_a_model_that_would_mix_texts_is_refused(name):
         with pytest.raises(UserError, match=r"^`data.packing` must be concat or none for"):
             require_apart(model, range(10, 18), max_length=40)
     assert model.training
+
+
+@pytest.mark.parametrize(
+    ("device", "apart", "changes", "wanted", "chosen"),
+    [
+        ("cuda", True, {}, None, "flex_attention"),
+        ("cuda", True, {}, "sdpa", "sdpa"),
+        ("cuda", False, {}, None, None),
+        ("cpu", True, {}, None, None),
+        ("cuda", True, {"attention_probs_dropout_prob": 0.1}, None, None),  # which it lacks
+        ("cuda", True, {"num_attention_heads": 4}, None, None),  # heads too narrow for it
+    ],
+)
+def test_on_a_gpu_texts_are_kept_apart_by_flex_attention(
+    monkeypatch, device, apart, changes, wanted, chosen
+):
+    here = SimpleNamespace(device=SimpleNamespace(type=device))
+    monkeypatch.setattr("electralab.models.attention.PartialState", lambda: here)
+    names = []
+    monkeypatch.setattr(
+        "electralab.models.attention.set_attention", lambda model, name: names.append(name)
+    )
+    parts = {"generator": electra(32, **changes), "discriminator": electra(32)}
+    choose_attention(RtdPair(RtdPairConfig(**parts)), wanted, apart=apart)
+    assert names == ([chosen] if chosen else [])
