@@ -15,7 +15,7 @@ from electralab.comparing.results import FINISHED, SEED, Comparison, Result
 from electralab.comparing.settings import read, show
 from electralab.errors import UserError
 from electralab.running.chain_report import cell
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from electralab.comparing.results import FINISHED, SEED, Comparison, Objective, Result
 from electralab.comparing.settings import show
 from electralab.running.chain_report import SPREAD
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 
 SPEED = "tokens_per_second"
 

@@ -13,8 +13,8 @@ from electralab.comparing.results import FINISHED, SEED, Comparison
 from electralab.comparing.settings import show
 from electralab.comparing.sweeps import where
 from electralab.running.chain_report import SPREAD, cell
-from electralab.running.report import TIMING_METRICS
 from electralab.terminal import visible
+from electralab.timing import TIMING_METRICS
 
 if TYPE_CHECKING:
     from rich.table import Table

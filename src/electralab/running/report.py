@@ -30,18 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Clock readings: "identical" and "the same table" always mean all other metrics.
-TIMING_METRICS = frozenset(
-    {"tokens_per_second", "seconds", "train_runtime", "train_samples_per_second"}
-    | {"train_steps_per_second", "total_flos"}
-    | {
-        f"{split}_{name}"
-        for split in ("eval", "test")
-        for name in ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
-    }
-)
-
-
 # What to sweep next, by task; the others repeat the run with other seeds.
 SWEEPS = {"rtd": ("task.disc_weight=10,25,50", "seed=0,1")}
 

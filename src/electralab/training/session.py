@@ -19,8 +19,8 @@ from electralab.errors import UserError
 from electralab.running import checkpoints
 from electralab.running import folder as files
 from electralab.running.part import Link
-from electralab.running.report import TIMING_METRICS
 from electralab.running.resuming import Resumed
+from electralab.timing import TIMING_METRICS
 from electralab.tracking.callback import RunCallback
 from electralab.tracking.run import TrackedRun
 from electralab.training import disk, together
