@@ -44,7 +44,7 @@ class Rows(Dataset):
 
 
 def make_trainer(
-    folder, *, rows: int = 64, callbacks=(), on_nan="stop", **arguments
+    folder, *, rows: int = 64, callbacks=(), on_nan="stop", speed=None, **arguments
 ) -> ExperimentTrainer:
     settings = {
         "output_dir": str(folder),
@@ -72,6 +72,7 @@ def make_trainer(
         eval_collator=make_collator(seed=2**40, probe=np.cumsum(unigram)),
         task=task,
         on_nan=on_nan,
+        speed=speed,
         callbacks=list(callbacks),
     )
 
