@@ -167,14 +167,13 @@ def test_nothing_is_read_back_between_two_logs(tmp_path, monkeypatch):
 
 
 def arguments(**changes) -> SimpleNamespace:
-    return SimpleNamespace(
-        **{"device": torch.device("cpu"), "bf16": False, "fp16": False, **changes}
-    )
+    precision = {"bf16": False, "fp16": False, "tf32": None}
+    return SimpleNamespace(device=torch.device("cpu"), **(precision | changes))
 
 
 def test_the_matrix_rate_is_that_of_the_best_product_and_measured_once(monkeypatch):
     """A machine of 2 GFLOP/s that loses a millisecond a product: larger ones come closer to it."""
-    rate._measured.cache_clear()
+    rate.matrix_rate.cache_clear()
     clock, sizes = Clock(), []
 
     def product(device, dtype, size):
@@ -186,21 +185,21 @@ def test_the_matrix_rate_is_that_of_the_best_product_and_measured_once(monkeypat
     monkeypatch.setattr(rate, "BUDGET", 10.0)
     monkeypatch.setattr(rate, "_seconds", product)
     monkeypatch.setattr(rate.time, "perf_counter", clock)
-    found = rate.matrix_rate(arguments())
+    found = rate.of_training(arguments())
     assert found == max(2 * size**3 / (2 * size**3 / 2e9 + 1e-3) for size, _ in sizes)
     assert sizes[0][0] == 256 and 1.9e9 < found < 2e9
     assert clock.now - Clock.now <= 10.0 + 2 * 256**3 / 2e9 + 1e-3
     known = len(sizes)
-    assert rate.matrix_rate(arguments()) == found and len(sizes) == known
-    rate.matrix_rate(arguments(bf16=True))
+    assert rate.of_training(arguments()) == found and len(sizes) == known
+    rate.of_training(arguments(bf16=True))
     assert {dtype for _, dtype in sizes[known:]} == {torch.bfloat16}
-    rate._measured.cache_clear()
+    rate.matrix_rate.cache_clear()
 
 
 def test_measuring_the_rate_draws_nothing():
-    rate._measured.cache_clear()
+    rate.matrix_rate.cache_clear()
     before = torch.get_rng_state()
-    assert rate.matrix_rate(arguments()) > 0
+    assert rate.of_training(arguments()) > 0
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -64,7 +64,7 @@ def device(arguments: Seq2SeqTrainingArguments) -> str:
     if where == "cpu":
         where += f", {torch.get_num_threads()} threads"
     each = f" in each of {processes.count()} processes" if processes.count() > 1 else ""
-    fast = rate.in_words(rate.matrix_rate(arguments))
+    fast = rate.in_words(rate.of_training(arguments))
     return f"device {where}, {precision(arguments)}, {fast}{each}"
 
 

@@ -16,29 +16,20 @@ BUDGET = 0.25  # seconds of a measurement, first use of the device left out
 _SMALLEST, _LARGEST = 256, {"cpu": 2048, "cuda": 8192}  # rows of a matrix
 
 
-def matrix_rate(arguments: TrainingArguments) -> float:
-    """Returns the FLOP/s of matrix products as this process computes most of the training.
+@cache
+def matrix_rate(device: torch.device, precision: str, *, threads: int | None = None) -> float:
+    """Returns the FLOP/s of products of two matrices on a device.
 
-    In its precision, on its device, with its threads; measured once, then remembered.
+    Measured once, then remembered.
 
     Args:
-        arguments: The Trainer's.
+        device: Where.
+        precision: ``bf16``, ``fp16``; anything else is float32, as PyTorch is set to compute it.
+        threads: Those that PyTorch uses, by which a measurement is remembered.
     """
     import torch
 
-    device, how = arguments.device, trainer_args.precision(arguments)
-    # What the arguments set for products in float32, where TF32 may take their place.
-    also = torch.get_float32_matmul_precision() if how == "float32" else ""
-    return _measured(str(device), how, torch.get_num_threads(), also)
-
-
-@cache
-def _measured(device: str, precision: str, threads: int, also: str) -> float:
-    import torch
-
-    kind = torch.device(device).type
-    names = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    dtype = names.get(precision, torch.float32)
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
     size, best = _SMALLEST, 0.0
     _seconds(device, dtype, size)  # the first product loads what the others use
     end = time.perf_counter() + BUDGET
@@ -47,14 +38,28 @@ def _measured(device: str, precision: str, threads: int, also: str) -> float:
         best = max(best, 2 * size**3 / seconds)
         left = end - time.perf_counter()
         # Larger ones come closer to what the device can do, as long as there is time for them.
-        if size < _LARGEST.get(kind, 2048) and 2 * 8 * seconds < left:
+        if size < _LARGEST.get(device.type, 2048) and 2 * 8 * seconds < left:
             size *= 2
         elif seconds > left:
             break
-    if kind == "cuda":
+    if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     return best
+
+
+def of_training(arguments: TrainingArguments) -> float:
+    """Returns the FLOP/s of products where, and as, most of a training is computed.
+
+    Args:
+        arguments: The Trainer's, which say whether TF32 stands in for float32.
+    """
+    import torch
+
+    precision = trainer_args.precision(arguments)
+    if arguments.tf32 and precision == "float32":
+        precision = "tf32"
+    return matrix_rate(arguments.device, precision, threads=torch.get_num_threads())
 
 
 def in_words(rate: float) -> str:
@@ -67,7 +72,7 @@ def in_words(rate: float) -> str:
     return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.2g} {unit}"
 
 
-def _seconds(device: str, dtype: torch.dtype, size: int) -> float:
+def _seconds(device: torch.device, dtype: torch.dtype, size: int) -> float:
     """Returns how long a product of two square matrices takes."""
     import torch
 
@@ -80,10 +85,10 @@ def _seconds(device: str, dtype: torch.dtype, size: int) -> float:
     return max(time.perf_counter() - start, 1e-9)
 
 
-def _wait(device: str) -> None:
+def _wait(device: torch.device) -> None:
     import torch
 
-    if torch.device(device).type == "cuda":
+    if device.type == "cuda":
         torch.cuda.synchronize(device)
-    elif torch.device(device).type == "mps":
+    elif device.type == "mps":
         torch.mps.synchronize()

@@ -29,8 +29,7 @@ from electralab.tracking import provenance
 from electralab.tracking.params import flatten
 from electralab.tracking.redaction import mask_text
 from electralab.tracking.run import TrackedRun, tracked_run
-from electralab.training import disk
-from electralab.training.rate import matrix_rate
+from electralab.training import disk, rate
 
 if TYPE_CHECKING:
     from electralab.data.prepare import Prepared
@@ -74,7 +73,7 @@ def track(
         "signature": sign,
         "task": config.task.name,
         "precision": trainer_args.precision(arguments),
-        MATRIX_RATE: round(matrix_rate(arguments)),
+        MATRIX_RATE: round(rate.of_training(arguments)),
         "data_fingerprint": data.fingerprint,
         "starts_from": ",".join(origins.parents),
         **part.tags,

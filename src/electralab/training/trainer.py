@@ -18,9 +18,8 @@ from electralab.checking.trainer_args import SKIP, STOP
 from electralab.data.rows import EncodedRows
 from electralab.running.folder import read_json
 from electralab.tasks.base import Task
-from electralab.training import checkpointing, memory, together, window
+from electralab.training import checkpointing, memory, rate, together, window
 from electralab.training.health import Health
-from electralab.training.rate import matrix_rate
 from electralab.training.sampler import EpochSampler, ProcessBatches
 from electralab.training.signals import StopOnSignal
 from electralab.training.speed import Speed
@@ -61,7 +60,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
         self.pruned: str | None = None  # why a search stopped the training
         self.evaluated: dict[str, tuple[int, dict[str, float]]] = {}  # step and metrics, by split
         self.window: Tensor | None = None  # sums since the last log
-        self.speed = speed or Speed(rate=matrix_rate(self.args))
+        self.speed = speed or Speed(rate=rate.of_training(self.args))
         self._costs = task.costs(self.model)
         self._shared: ProcessBatches | None = None  # where several processes train
         self.signals: StopOnSignal | None = None
