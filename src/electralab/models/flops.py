@@ -2,9 +2,10 @@
 
 Chowdhery et al. 2022, "PaLM: Scaling Language Modeling with Pathways", appendix B: of each token, 6
 a weight of the matrices that it meets (2 forward, 4 backward), and 12 a layer, unit of width and
-token that it looks at. What is computed twice to save memory counts once. Pads count nothing, nor
-do positions at which a head is not needed, texts of a row that may not see each other, norms,
-activations and look-ups in tables; the half that a decoder's attention hides counts.
+token that it looks at. Counted is what the real tokens need, whatever is computed: no pads, nothing
+twice to save memory, no head where it is not asked, no last layer but its keys and values where no
+head looks, no look at another text of the row; no norms, activations and look-ups in tables either.
+The half that a decoder's attention hides counts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import torch
 from torch import Tensor, nn
 from transformers import ElectraConfig, PretrainedConfig, PreTrainedModel
 
-# Matrices in a decoder that make keys and values of what was read.
+# Matrices in an encoder that make keys and values, of layers whose queries may be fewer.
+_KEYS = re.compile(r"attention\.(self\.)?(key|value|k_lin|v_lin)$")
+# Those in a decoder that make them of what was read.
 _CROSS = re.compile(
     r"(encoder_attn|EncDecAttention|crossattention)\.(.*\.)?(k|v|key|value)(_proj)?$"
 )
@@ -105,7 +108,8 @@ def pair_costs(*, generator: ElectraConfig, discriminator: ElectraConfig) -> Cos
 def encoder_costs(model: PreTrainedModel, *, head: str) -> Costs:
     """Returns what an encoder with a head costs, of any architecture that is made of matrices.
 
-    An encoder that learns nothing costs no way back.
+    An encoder that learns nothing costs no way back. A head for texts looks at their first tokens,
+    so that the last layer of a BERT or its like is needed there alone.
 
     Args:
         model: Any of `AutoModelForMaskedLM` or `AutoModelForSequenceClassification`.
@@ -119,11 +123,12 @@ def encoder_costs(model: PreTrainedModel, *, head: str) -> Costs:
     again = layers / getattr(config, "num_hidden_groups", layers)
     token = sum(size * (again if "layer_groups" in name else 1) for name, size in weights.items())
     rest = 0 if encoder is model else sum(_matrices(model).values()) - sum(weights.values())
+    thin = _needed_at_heads(encoder, layers) if head == "text" else 0
     share = 1 if learns else 1 / 3
     return Costs(
-        token=6 * token * share,
-        pair=12 * layers * _width(config) * share,
-        **{head: 6.0 * rest},
+        token=6 * (token - thin) * share,
+        pair=12 * (layers - bool(thin)) * _width(config) * share,
+        **{head: 6 * (rest + thin * share)},
     )
 
 
@@ -175,6 +180,14 @@ def _layer(config: ElectraConfig) -> int:
 def _projection(config: ElectraConfig) -> int:
     narrow, wide = config.embedding_size, config.hidden_size
     return narrow * wide if narrow != wide else 0
+
+
+def _needed_at_heads(encoder: nn.Module, layers: int) -> int:
+    """Returns the weights of the last layer that are needed only where a head looks."""
+    stacks = (part for part in encoder.modules() if isinstance(part, nn.ModuleList))
+    last = next((_matrices(stack[-1]) for stack in stacks if len(stack) == layers), {})
+    needed = [size for name, size in last.items() if not _KEYS.search(name)]
+    return sum(needed) if len(needed) < len(last) else 0
 
 
 def _matrices(module: nn.Module) -> dict[str, int]:
