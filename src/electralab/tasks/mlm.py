@@ -15,6 +15,7 @@ from electralab.config import ModelConfig
 from electralab.data.prepare import Prepared
 from electralab.models.attention import require_apart
 from electralab.models.fill import fill_logits
+from electralab.models.flops import Costs, encoder_costs
 from electralab.models.mlm_masking import MlmCollator
 from electralab.models.padded import MARKS
 from electralab.models.sampling import at_least_float32
@@ -110,6 +111,10 @@ class MaskedLanguageModelling(Task[MlmConfig]):
     def count_items(self, batch: dict[str, Tensor]) -> Tensor:
         """Counts chosen positions, of shape ``(1,)``."""
         return batch["chosen"].sum()[None]
+
+    def costs(self, model: PreTrainedModel) -> Costs:
+        """Returns what the encoder costs, and the vocabulary at the chosen positions."""
+        return encoder_costs(model, head="chosen")
 
     def step(
         self, model: PreTrainedModel, batch: dict[str, Tensor], totals: Tensor | None
