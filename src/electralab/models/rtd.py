@@ -205,11 +205,11 @@ class RtdPair(PreTrainedModel):
         chosen: Tensor,
         uniforms: Tensor,
         attention_mask: Tensor | None = None,
+        segments: Tensor | None = None,
+        position_ids: Tensor | None = None,
         probe_ids: Tensor | None = None,
         maskable: Tensor | None = None,
         totals: Tensor | None = None,
-        segments: Tensor | None = None,
-        position_ids: Tensor | None = None,
     ) -> RtdOutput:
         """Runs one step of replaced token detection.
 
@@ -220,23 +220,18 @@ class RtdPair(PreTrainedModel):
             chosen: Which of them were chosen; the others only fill the row.
             uniforms: A number of (0, 1) for each draw, of shape ``(batch, K)``.
             attention_mask: 1 at real tokens; none where every token is real.
+            segments: The number of a token's text in its row; none: a text a row.
+            position_ids: A token's place in its own text.
             probe_ids: A corruption that depends on no generator, to be judged as well.
             maskable: Where a token could have been chosen; only the metrics use it.
             totals: Chosen positions and real tokens of the whole effective batch, by which the
                 losses are divided, of shape ``(2,)``; none: those of this batch.
-            segments: The number of a token's text in its row, 1 and up, 0 at pads, of shape
-                ``(batch, seq_len)``: the texts of a row are kept apart; none: a text a row.
-            position_ids: A token's place in its own text, of the same shape.
         """
-        rows = {
-            "attention_mask": attention_mask,
-            "segments": segments,
-            "position_ids": position_ids,
-        }
+        marks = (attention_mask, segments, position_ids)
         head = self.generator.generator_lm_head
         original = input_ids.gather(1, positions)  # (B, K)
         filled = fill(
-            self._fill_hidden(masked_ids, positions, **rows),
+            self._fill_hidden(masked_ids, positions, *marks),
             head.weight,
             head.bias,
             original=original,
@@ -252,7 +247,7 @@ class RtdPair(PreTrainedModel):
             replaced = corrupted != input_ids
             real = torch.ones_like(replaced) if attention_mask is None else attention_mask.bool()
 
-        disc_logits = self.doubt_logits(corrupted, **rows)  # (B, L)
+        disc_logits = self.doubt_logits(corrupted, *marks)  # (B, L)
         bce = F.binary_cross_entropy_with_logits(
             disc_logits, replaced.to(disc_logits.dtype), reduction="none"
         )
@@ -282,5 +277,5 @@ class RtdPair(PreTrainedModel):
             disc_logits=disc_logits,
             token_nll=filled.token_nll,
             guessed=filled.guessed,
-            probe_logits=None if probe_ids is None else self.doubt_logits(probe_ids, **rows),
+            probe_logits=None if probe_ids is None else self.doubt_logits(probe_ids, *marks),
         )
