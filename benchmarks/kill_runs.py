@@ -34,7 +34,7 @@ from transformers import PreTrainedModel
 from benchmarks.reruns import ENCODER, GENERATOR, MARIAN, write_data
 from electralab.cli import main as electralab
 from electralab.running import checkpoints, report
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 from electralab.tracking.run import TrackedRun
 from electralab.training import session
 from electralab.training.trainer import ExperimentTrainer

@@ -22,7 +22,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 
 WORDS = """the path of a file is returned as text if it can be read and none otherwise so that
 callers may open close write or remove it without an error when names of folders change"""

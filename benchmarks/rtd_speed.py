@@ -24,7 +24,9 @@ from transformers import ElectraForMaskedLM, ElectraForPreTraining
 
 from benchmarks.common import SPECIAL, collator, load_pair
 from electralab.data.tokenizer import train_wordpiece
+from electralab.models.flops import pair_costs
 from electralab.models.rtd import RtdPair
+from electralab.training.rate import matrix_rate
 
 PAD, CLS, SEP, MASK = 0, 2, 3, 4
 
@@ -90,34 +92,6 @@ def stepper(model: torch.nn.Module, loss: Callable[[object], Tensor], half: bool
     return step
 
 
-def matrix_rate(size: int = 2048, seconds: float = 2.0) -> float:
-    """Returns the FLOP/s of a bf16 matrix product."""
-    one = torch.randn(size, size, dtype=torch.bfloat16)
-    best, end = 0.0, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        start = time.perf_counter()
-        one @ one
-        best = max(best, 2 * size**3 / (time.perf_counter() - start))
-    return best
-
-
-def flops_per_token(pair: RtdPair, length: int) -> float:
-    """Returns the FLOPs of one token forward and backward: 6 a weight of each matrix that it meets.
-
-    Attention scores and their use count too; of the generator's head, the share of chosen tokens.
-    """
-    total = 0.0
-    for config in (pair.config.generator, pair.config.discriminator):
-        hidden, wide = config.hidden_size, config.intermediate_size
-        layer = 4 * hidden**2 + 2 * hidden * wide + 2 * length * hidden
-        total += config.num_hidden_layers * layer
-        if config.embedding_size != hidden:
-            total += config.embedding_size * hidden
-    config = pair.config.generator
-    total += 0.15 * config.embedding_size * (config.vocab_size + config.hidden_size)
-    return 6 * total
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--texts", required=True, help="a text a line")
@@ -155,8 +129,9 @@ def main() -> None:
         ours / other for ours, other in zip(speeds[our_step], speeds[their_step], strict=True)
     )
     ours, other = (statistics.median(speeds[step]) for step in (our_step, their_step))
-    rate = matrix_rate()
-    used = ours * flops_per_token(pair, options.length) / rate
+    rate = matrix_rate(torch.device("cpu"), "bf16")
+    costs = pair_costs(generator=pair.config.generator, discriminator=pair.config.discriminator)
+    used = ours * costs.of_a_token(length=options.length, chosen=0.15) / rate
     print(
         f"{options.model}: {ours:,.0f} real tokens/s, {ratio:.1f} times the tutorial's "
         f"{other:,.0f} (median of {options.rounds}); {used:.0%} of the bf16 matrix rate, "

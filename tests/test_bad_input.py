@@ -23,7 +23,7 @@ import yaml
 
 from electralab.checking.metrics import EVAL_METRICS
 from electralab.cli import main
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 from tests.conftest import TINY, write_corpus
 from tests.mistakes import chains, inputs, labels, mlm, models, runs, texts, translation
 from tests.mistakes.case import RUN, Base, Place, read, train

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from electralab.config import Config
-from electralab.running import folder as files
 from electralab.running.part import Link
 
 
@@ -39,12 +38,11 @@ def execute(
     """
     from electralab.running import report
     from electralab.running.origins import find_origins
-    from electralab.running.resuming import check_data
     from electralab.running.run_log import RunLog
     from electralab.tasks import task_class
     from electralab.tracking.store import open_store
-    from electralab.training import disk, memory, record, session, together
-    from electralab.training.determinism import quiet_libraries, seed_everything
+    from electralab.training import disk, preparing, record, session, together
+    from electralab.training.determinism import quiet_libraries
     from electralab.training.signals import StopOnSignal
 
     started = time.time()
@@ -57,18 +55,10 @@ def execute(
         store = open_store(config.tracking, output_dir=output_dir, create=asked)
         origins = find_origins(config, store=store, output_dir=output_dir)
         task = task_class(config.task.name)(config=config.task, data=config.data)
-        task.check_model(origins.model, revision=config.model.revision)
-        tokenizer = origins.tokenizer(config.model, task=task.name)
-        with together.main_first(), memory.explained("Preparing the data", memory.DATA):
-            data = task.prepare(tokenizer=tokenizer, cache_dir=output_dir / files.CACHE)
-        check_data(origins.resumed, fingerprint=data.fingerprint)
-        report.show_data(config, data, stages=stages)
+        begun: dict[str, Any] = {"task": task, "origins": origins}
+        data = preparing.prepare(config, **begun, output_dir=output_dir, stages=stages)
+        built = preparing.build(config, **begun, data=data, arguments=arguments)
 
-        seed_everything(config.seed, deterministic=config.deterministic)
-        names = {"name_or_path": origins.model, "generator": origins.generator}
-        with memory.explained("The model", memory.MODEL):
-            built = task.build_model(model=config.model, data=data, **names)
-        report.say(f"model  {task.describe(built.model)}", report.device(arguments))
         store = open_store(config.tracking, output_dir=output_dir)
         here: dict[str, Any] = {"data": data, "arguments": arguments, "link": link}
         tracked = record.track(config, overrides, store=store, origins=origins, run_log=log, **here)

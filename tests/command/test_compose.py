@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from electralab.command import guard
-from electralab.command.compose import Composer, Composition, search_path
+from electralab.command.compose import Composer, search_path
+from electralab.command.composition import Composition
 from electralab.command.words import as_typed, opened
 from electralab.errors import UserError
 

@@ -14,6 +14,7 @@ from electralab.comparing import report
 from electralab.comparing.caveats import caveats
 from electralab.comparing.pictures import draw
 from electralab.comparing.sweeps import from_sweep
+from electralab.timing import OF_A_WINDOW
 from tests.comparing.sweep_folders import points, write_sweep
 
 HOSTILE = "</td><script>alert('$x_1% \"')</script>&amp;"
@@ -138,11 +139,12 @@ def test_clock_readings_and_ids_are_in_columns_of_their_own(tmp_path):
         for file in folder.glob("*/summary.json"):
             summary = json.loads(file.read_text())
             summary["seconds"] += index
-            summary["metrics"] |= {"tokens_per_second": 5.0 + index, "eval_runtime": index}
+            summary["metrics"] |= {"eval_runtime": index, **dict.fromkeys(OF_A_WINDOW, 5.0 + index)}
             file.write_text(json.dumps(summary))
         lines = as_csv(from_sweep(folder)).splitlines()
-        assert lines[0].endswith(",seconds,tokens_per_second")
-        tables.append([line.rsplit(",", 2)[0] for line in lines])
+        assert lines[0].endswith(",seconds,tokens_per_second,mfu,data_wait,peak_memory_mb")
+        assert lines[1].endswith(f",{5.0 + index},{5.0 + index}")
+        tables.append([line.rsplit(",", 5)[0] for line in lines])
     assert tables[0] == tables[1]
 
 

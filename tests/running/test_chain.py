@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, BertConfig, BertModel
 
 from electralab.cli import main
 from electralab.running import reuse
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 from electralab.training.trainer import ExperimentTrainer
 from tests.tiny_chain import chain, folders, from_checkpoint, summary, write_tables
 

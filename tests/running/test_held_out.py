@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from electralab.cli import main
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 from tests.conftest import TINY
 
 

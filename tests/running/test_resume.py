@@ -18,8 +18,8 @@ from electralab.config import validate
 from electralab.errors import UserError
 from electralab.running import alive
 from electralab.running import folder as files
-from electralab.running.report import TIMING_METRICS
 from electralab.running.resuming import find_resumed
+from electralab.timing import TIMING_METRICS
 from electralab.tracking.journal import iter_entries
 from electralab.tracking.run import TrackedRun
 from electralab.training.trainer import ExperimentTrainer

@@ -19,7 +19,7 @@ import yaml
 from safetensors.torch import load_file
 
 from electralab.cli import main
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 from tests.conftest import TINY, write_corpus
 
 NAMES = ["eval_loss", "eval_mlm_loss", "eval_disc_loss", "eval_gen_accuracy", "eval_disc_accuracy"]

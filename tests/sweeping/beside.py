@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 from tests.conftest import TINY
 from tests.sweeping.conftest import folder
 

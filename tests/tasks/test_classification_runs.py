@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification
 
 from electralab.checking.classification_checks import METRICS
 from electralab.cli import main
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 from electralab.training import session
 from electralab.training.trainer import ExperimentTrainer
 from tests.conftest import TINY as RTD_TINY

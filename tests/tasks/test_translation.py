@@ -19,10 +19,10 @@ from electralab.cli import main
 from electralab.data.parallel import ParallelCollator
 from electralab.models.networks import load_network
 from electralab.predicting.translation import TranslationPredictor
-from electralab.running.report import TIMING_METRICS
 from electralab.task_config import TranslationConfig
 from electralab.tasks.bleu import translation_scores
 from electralab.tasks.translation import Translation
+from electralab.timing import TIMING_METRICS
 from tests.tasks.translating import pairs, words, write_pairs
 
 

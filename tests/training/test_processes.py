@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from electralab import processes
 from electralab.cli import main
 from electralab.errors import Interrupted, RunFailure, UserError
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 from electralab.training import together
 from electralab.training.sampler import ProcessBatches
 from tests.conftest import TINY, write_corpus

@@ -13,6 +13,7 @@ from transformers import Seq2SeqTrainingArguments, TrainerCallback
 from electralab.models.statistics import RtdStatistics
 from electralab.task_config import RtdConfig
 from electralab.tasks.rtd import ReplacedTokenDetection
+from electralab.timing import TIMING_METRICS
 from electralab.training.trainer import ExperimentTrainer
 from tests.models.conftest import VOCAB, make_collator, make_examples, make_pair
 
@@ -43,7 +44,7 @@ class Rows(Dataset):
 
 
 def make_trainer(
-    folder, *, rows: int = 64, callbacks=(), on_nan="stop", **arguments
+    folder, *, rows: int = 64, callbacks=(), on_nan="stop", speed=None, **arguments
 ) -> ExperimentTrainer:
     settings = {
         "output_dir": str(folder),
@@ -71,6 +72,7 @@ def make_trainer(
         eval_collator=make_collator(seed=2**40, probe=np.cumsum(unigram)),
         task=task,
         on_nan=on_nan,
+        speed=speed,
         callbacks=list(callbacks),
     )
 
@@ -80,9 +82,8 @@ def weights(trainer) -> dict[str, torch.Tensor]:
 
 
 def windows(trainer) -> list[dict]:
-    timing = {"tokens_per_second"}
     logs = [log for log in trainer.state.log_history if "loss" in log]
-    return [{k: v for k, v in log.items() if k not in timing} for log in logs]
+    return [{k: v for k, v in log.items() if k not in TIMING_METRICS} for log in logs]
 
 
 def test_accumulation_equals_the_one_large_batch(tmp_path):

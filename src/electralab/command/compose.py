@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +26,7 @@ from tqdm import tqdm
 from electralab.checking import launcher_checks
 from electralab.checking.search_checks import is_search
 from electralab.command import guard, hydra_messages, stages
+from electralab.command.composition import Composition, Point
 from electralab.command.plain_files import look_at_files
 from electralab.command.resolve import few_interpolations, resolved
 from electralab.command.space import (
@@ -45,45 +45,6 @@ from electralab.errors import UserError
 
 INTERVAL = ValueType.INTERVAL_SWEEP
 CONFIG_PATH, CONFIG_NAME = "pkg://electralab.conf", "config"
-
-
-@dataclass
-class Point:
-    """One configuration of a command: plain, resolved, without the node `hydra`.
-
-    Attributes:
-        overrides: What makes it, as typed.
-        container: Nested mappings; an unset value is ``???``.
-        problems: For each key that could not be resolved or must not be there, and for each
-            override that cannot be used, a line.
-        values: Of the swept keys; a group has its option's name.
-    """
-
-    overrides: list[str]
-    container: dict[str, Any]
-    problems: dict[str, str] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Composition:
-    """What a command means.
-
-    Attributes:
-        multirun: A sweep rather than one run.
-        points: Its configurations, in order; equal ones are all there.
-        problems: Everything that is wrong with composing, a line each.
-        common: The configuration without the swept keys, plain; of a sweep alone.
-        sweeper: Hydra's settings of the sweeper, plain.
-        space: What a search may choose, whose points are the corners of this; of a grid, nothing.
-    """
-
-    multirun: bool
-    points: list[Point]
-    problems: list[str]
-    common: dict[str, Any] = field(default_factory=dict)
-    sweeper: dict[str, Any] = field(default_factory=dict)
-    space: list[Dimension] = field(default_factory=list)
 
 
 def search_path(

@@ -12,7 +12,8 @@ from electralab.errors import UserError
 
 if TYPE_CHECKING:
     from electralab.checking.search_checks import Search
-    from electralab.command.compose import Composer, Composition, Point
+    from electralab.command.compose import Composer
+    from electralab.command.composition import Composition, Point
     from electralab.command.space import Dimension
     from electralab.comparing.results import Objective
     from electralab.config import Chain, Config

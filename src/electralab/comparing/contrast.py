@@ -10,12 +10,11 @@ from typing import Any
 from electralab.checking.nearest import did_you_mean
 from electralab.comparing.direction import direction
 from electralab.comparing.paired import COVERAGE, LEAST, ROUGH, Paired, paired
-from electralab.comparing.points import SPEED
 from electralab.comparing.results import FINISHED, SEED, Comparison, Result
 from electralab.comparing.settings import read, show
 from electralab.errors import UserError
 from electralab.running.chain_report import cell
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import OF_A_WINDOW, TIMING_METRICS
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def check_metrics(names: Sequence[str], comparison: Comparison) -> None:
     Raises:
         UserError: With the nearest name.
     """
-    clocks = TIMING_METRICS - {SPEED}
+    clocks = TIMING_METRICS.difference(OF_A_WINDOW)
     known = {name for result in comparison.results for name in result.metrics} - clocks
     for name in names:
         if name not in known:

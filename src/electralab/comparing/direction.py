@@ -9,7 +9,7 @@ from typing import Literal
 Direction = Literal["max", "min"]
 
 _LOWER = {"loss", "perplexity", "ter", "wer", "cer", "mse", "rmse", "mae", "sd"}
-_LOWER |= {"seconds", "runtime", "time", "memory", "flos", "norm"}
+_LOWER |= {"seconds", "runtime", "time", "wait", "memory", "flos", "norm"}
 # Which metric tells runs apart where no objective was set: the one that no setting of a run moves
 # but by what the model learns comes first.
 _TELLING = ("probe_auc", "accuracy", "f1", "bleu", "spearman", "perplexity", "loss")

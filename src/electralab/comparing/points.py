@@ -10,9 +10,7 @@ from typing import Any
 from electralab.comparing.results import FINISHED, SEED, Comparison, Objective, Result
 from electralab.comparing.settings import show
 from electralab.running.chain_report import SPREAD
-from electralab.running.report import TIMING_METRICS
-
-SPEED = "tokens_per_second"
+from electralab.timing import OF_A_WINDOW, SPEED, TIMING_METRICS
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Point:
         results: All of its runs.
         metrics: Of the finished ones, without clock readings.
         seconds: Likewise.
-        speed: Tokens per second, likewise.
+        clocks: What their trainings said of their speed, likewise.
         best: No other point is better in all objectives.
     """
 
@@ -49,7 +47,7 @@ class Point:
     results: Sequence[Result]
     metrics: dict[str, Value]
     seconds: Value | None
-    speed: Value | None
+    clocks: dict[str, Value]
     best: bool = False
 
     @property
@@ -65,9 +63,14 @@ class Point:
         others = dict.fromkeys(r.status for r in self.results if r.status != FINISHED)
         return ", ".join(others)
 
+    @property
+    def speed(self) -> Value | None:
+        """Tokens per second."""
+        return self.clocks.get(SPEED)
+
     def value(self, metric: str) -> Value | None:
-        """Returns a metric, or the tokens per second where these are asked for."""
-        return self.speed if metric == SPEED else self.metrics.get(metric)
+        """Returns a metric, or what is said of the speed where that is asked for."""
+        return self.metrics.get(metric, self.clocks.get(metric))
 
 
 def points(comparison: Comparison) -> list[Point]:
@@ -102,7 +105,7 @@ def _point(number: int, results: list[Result], keys: Sequence[str]) -> Point:
             if name not in TIMING_METRICS and not is_spread(name, names)
         },
         seconds=over([result.seconds for result in finished if result.seconds is not None]),
-        speed=over([result.metrics[SPEED] for result in finished if SPEED in result.metrics]),
+        clocks={name: _value(name, finished) for name in OF_A_WINDOW if name in names},
     )
 
 

@@ -13,8 +13,8 @@ from electralab.comparing.results import FINISHED, SEED, Comparison
 from electralab.comparing.settings import show
 from electralab.comparing.sweeps import where
 from electralab.running.chain_report import SPREAD, cell
-from electralab.running.report import TIMING_METRICS
 from electralab.terminal import visible
+from electralab.timing import OF_A_WINDOW, TIMING_METRICS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -255,7 +255,7 @@ def as_csv(comparison: Comparison) -> str:
     head = [*comparison.points_by, "best", "status", "finished", "runs"]
     for name in names:
         head += [name, f"{name}{SPREAD}"] if name in spread else [name]
-    rows: list[list[str]] = [[*head, "reason", "seconds", "tokens_per_second"]]
+    rows: list[list[str]] = [[*head, "reason", "seconds", *OF_A_WINDOW]]
     for point in found:
         row = [show(value) for value in point.settings.values()]
         row += [str(int(point.best)), point.status, str(len(point.finished))]
@@ -266,7 +266,8 @@ def as_csv(comparison: Comparison) -> str:
             if name in spread:
                 row.append("" if value is None or value.sd is None else repr(value.sd))
         row.append("; ".join(dict.fromkeys(r.reason for r in point.results if r.reason)))
-        row += [repr(value.mean) if value else "" for value in (point.seconds, point.speed)]
+        clocks = (point.seconds, *(point.clocks.get(name) for name in OF_A_WINDOW))
+        row += [repr(value.mean) if value else "" for value in clocks]
         rows.append(row)
     return _csv(rows)
 
@@ -275,15 +276,15 @@ def runs_csv(comparison: Comparison) -> str:
     """Returns a row a run, in full precision, for whoever computes on: R, pandas, a spreadsheet."""
     names = [name for name in comparison.metrics() if name not in TIMING_METRICS]
     head = [*comparison.keys, "status", *names, "reason", "label", "run_id", "seconds"]
-    rows = [[*head, "tokens_per_second"]]
+    rows = [[*head, *OF_A_WINDOW]]
     for result in comparison.results:
         row = [show(result.settings.get(key)) for key in comparison.keys]
         row.append(result.status)
         row += [repr(result.metrics[name]) if name in result.metrics else "" for name in names]
         row += [result.reason, result.label, result.run_id]
         row.append("" if result.seconds is None else repr(result.seconds))
-        speed = result.metrics.get("tokens_per_second")
-        row.append("" if speed is None else repr(speed))
+        clocks = [result.metrics.get(name) for name in OF_A_WINDOW]
+        row += ["" if value is None else repr(value) for value in clocks]
         rows.append(row)
     return _csv(rows)
 

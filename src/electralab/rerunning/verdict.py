@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from electralab.running.report import TIMING_METRICS
+from electralab.timing import TIMING_METRICS
 
 if TYPE_CHECKING:
     from electralab.rerunning.recorded import Recorded

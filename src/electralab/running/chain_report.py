@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from electralab.running.report import TIMING_METRICS, command_line, say, short, store_words
+from electralab.running.report import command_line, say, short, store_words
+from electralab.timing import TIMING_METRICS
 
 if TYPE_CHECKING:
     from electralab.config import Chain

@@ -162,14 +162,3 @@ def _without_secrets(node: Any, key: str = "") -> Any:
     if isinstance(node, list | tuple):
         return [_without_secrets(value, key) for value in node]
     return mask_value(key, node) if isinstance(node, str) else node
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """Returns the newest checkpoint of a run folder, if there is one."""
-    found = [
-        path
-        for path in (folder / CHECKPOINTS).glob("checkpoint-*")
-        if path.name.removeprefix("checkpoint-").isdigit()
-        and (path / "trainer_state.json").is_file()
-    ]
-    return max(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), default=None)

@@ -19,6 +19,7 @@ from electralab.config import Chain, Config
 from electralab.running import counts, data_report
 from electralab.running import folder as files
 from electralab.terminal import visible
+from electralab.timing import in_words
 from electralab.tracking.redaction import without_secrets
 
 if TYPE_CHECKING:
@@ -29,18 +30,6 @@ if TYPE_CHECKING:
     from electralab.tracking.run import TrackedRun
 
 log = logging.getLogger(__name__)
-
-# Clock readings: "identical" and "the same table" always mean all other metrics.
-TIMING_METRICS = frozenset(
-    {"tokens_per_second", "seconds", "train_runtime", "train_samples_per_second"}
-    | {"train_steps_per_second", "total_flos"}
-    | {
-        f"{split}_{name}"
-        for split in ("eval", "test")
-        for name in ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time")
-    }
-)
-
 
 # What to sweep next, by task; the others repeat the run with other seeds.
 SWEEPS = {"rtd": ("task.disc_weight=10,25,50", "seed=0,1")}
@@ -66,13 +55,17 @@ def show_data(config: Config, data: Prepared, *, stages: Mapping[str, str] | Non
 
 
 def device(arguments: Seq2SeqTrainingArguments) -> str:
-    """Returns a line that says where and in what precision the training is computed."""
+    """Returns a line that says where, in what precision and how fast the training is computed."""
     import torch
+
+    from electralab.training import rate
 
     where = str(arguments.device)
     if where == "cpu":
         where += f", {torch.get_num_threads()} threads"
-    return f"device {where}, {precision(arguments)}"
+    each = f" in each of {processes.count()} processes" if processes.count() > 1 else ""
+    fast = rate.in_words(rate.of_training(arguments))
+    return f"device {where}, {precision(arguments)}, {fast}{each}"
 
 
 def conclude(
@@ -162,12 +155,14 @@ def show_summary(
     before = summary["baseline_metrics"]
     lacking = summary.get(files.UNDELIVERED)
     sync = command_line("electralab sync", [short(folder)])
+    speed = in_words(summary["metrics"])
     highlights = task.highlights(summary["metrics"], baseline=before, data=data)
     typed = next_commands(config, folder, texts=task.examples(data)) if alone else []
     say(
         "",
         f"{summary.get('reason', 'done')} in {summary['seconds']:.0f} s",
         *(f"  {line}".rstrip() for line in highlights),
+        *([f"  speed          {speed}"] if speed else []),
         f"  run folder     {shlex.quote(short(folder))}",
         f"  run id         {summary['run_id']}",
         *([f"  the store lacks {lacking}: {sync}"] if lacking else []),

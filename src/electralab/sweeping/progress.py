@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from electralab.command.points import point_name
 from electralab.comparing.direction import telling
 from electralab.running import folder as files
-from electralab.running.report import TIMING_METRICS, say
+from electralab.running.report import say
 from electralab.sweeping import state
+from electralab.timing import TIMING_METRICS
 
 if TYPE_CHECKING:
     from electralab.sweeping.plan import Point

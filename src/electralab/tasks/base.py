@@ -13,6 +13,7 @@ from torch import Tensor
 from electralab.data.prepare import Prepared, prepare
 from electralab.data.roles import columns
 from electralab.errors import RunFailure
+from electralab.models.flops import Costs
 from electralab.models.networks import check_kind
 from electralab.schema import Section
 
@@ -141,6 +142,10 @@ class Task(ABC, Generic[Keys]):
     @abstractmethod
     def count_items(self, batch: dict[str, Tensor]) -> Tensor:
         """Counts what the losses of a batch are divided by, a vector."""
+
+    @abstractmethod
+    def costs(self, model: PreTrainedModel) -> Costs:
+        """Returns what a batch of training costs the model, in FLOPs."""
 
     @abstractmethod
     def step(self, model: PreTrainedModel, batch: dict[str, Tensor], totals: Tensor | None) -> Step:

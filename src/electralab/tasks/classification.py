@@ -16,6 +16,7 @@ from electralab.config import ModelConfig
 from electralab.data.collate import PaddingCollator
 from electralab.data.prepare import Prepared
 from electralab.errors import UserError
+from electralab.models.flops import Costs, encoder_costs
 from electralab.models.inputs import input_names
 from electralab.task_config import ClassificationConfig
 from electralab.tasks import classification_metrics as measures
@@ -100,6 +101,10 @@ class Classification(Task[ClassificationConfig]):
     def count_items(self, batch: dict[str, Tensor]) -> Tensor:
         """Counts rows, or the weights of their classes, of shape ``(1,)``."""
         return count_items(batch["labels"], weights=self._weights_on(batch["labels"].device))
+
+    def costs(self, model: PreTrainedModel) -> Costs:
+        """Returns what the encoder costs, and a head for each text."""
+        return encoder_costs(model, head="text")
 
     def step(
         self, model: PreTrainedModel, batch: dict[str, Tensor], totals: Tensor | None

@@ -14,6 +14,7 @@ from transformers import AutoModelForMaskedLM, EvalPrediction, PreTrainedModel
 from electralab.config import ModelConfig
 from electralab.data.prepare import Prepared
 from electralab.models.fill import fill_logits
+from electralab.models.flops import Costs, encoder_costs
 from electralab.models.mlm_masking import MlmCollator
 from electralab.models.sampling import at_least_float32
 from electralab.models.words import word_starts
@@ -103,6 +104,10 @@ class MaskedLanguageModelling(Task[MlmConfig]):
     def count_items(self, batch: dict[str, Tensor]) -> Tensor:
         """Counts chosen positions, of shape ``(1,)``."""
         return batch["chosen"].sum()[None]
+
+    def costs(self, model: PreTrainedModel) -> Costs:
+        """Returns what the encoder costs, and the vocabulary at the chosen positions."""
+        return encoder_costs(model, head="chosen")
 
     def step(
         self, model: PreTrainedModel, batch: dict[str, Tensor], totals: Tensor | None

@@ -18,6 +18,7 @@ from electralab.models.build import (
     load_pair,
     set_attention,
 )
+from electralab.models.flops import Costs, pair_costs
 from electralab.models.loading import is_pair, load_whole_pair
 from electralab.models.masking import MaskingCollator
 from electralab.models.rtd import RtdOutput, RtdPair, RtdPairConfig
@@ -132,6 +133,11 @@ class ReplacedTokenDetection(Task[RtdConfig]):
         # Filled on the device: a number from here would have to be copied there, and waited for.
         everything = torch.full_like(chosen, batch["input_ids"].numel())
         return torch.stack([chosen, everything if mask is None else mask.sum()])
+
+    def costs(self, model: RtdPair) -> Costs:
+        """Returns what both models cost."""
+        config = model.config
+        return pair_costs(generator=config.generator, discriminator=config.discriminator)
 
     def step(self, model: RtdPair, batch: dict[str, Tensor], totals: Tensor | None) -> RtdOutput:
         """Runs the pair, which computes its losses itself."""

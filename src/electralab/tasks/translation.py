@@ -15,6 +15,7 @@ from transformers import AutoModelForSeq2SeqLM, EvalPrediction, PreTrainedModel
 from electralab.config import DataConfig, ModelConfig
 from electralab.data.parallel import IGNORED, ParallelCollator, ParallelEncoder
 from electralab.data.prepare import Prepared
+from electralab.models.flops import Costs, translation_costs
 from electralab.models.generation import set_generation, target_logits, target_nll
 from electralab.models.languages import forced_tokens, set_languages
 from electralab.task_config import TranslationConfig
@@ -104,6 +105,10 @@ class Translation(Task[TranslationConfig]):
     def count_items(self, batch: dict[str, Tensor]) -> Tensor:
         """Counts target tokens, of shape ``(1,)``."""
         return (batch["labels"] != IGNORED).sum().view(1)
+
+    def costs(self, model: PreTrainedModel) -> Costs:
+        """Returns what encoder, decoder and vocabulary cost."""
+        return translation_costs(model)
 
     def step(
         self, model: PreTrainedModel, batch: dict[str, Tensor], totals: Tensor | None

@@ -7,9 +7,8 @@ from typing import Any
 
 from transformers.integrations import MLflowCallback
 
+from electralab.timing import TIMING_METRICS
 from electralab.tracking.run import TrackedRun
-
-_CLOCKS = ("_runtime", "_per_second", "_time")
 
 
 class RunCallback(MLflowCallback):
@@ -57,7 +56,7 @@ class RunCallback(MLflowCallback):
 
     def _record(self, numbers: dict[str, float], step: int, *, replayed: bool) -> None:
         # What a clock says is otherwise when a resumed run evaluates once more.
-        clocks = {name: value for name, value in numbers.items() if name.endswith(_CLOCKS)}
+        clocks = {name: value for name, value in numbers.items() if name in TIMING_METRICS}
         others = {name: value for name, value in numbers.items() if name not in clocks}
         self._run.log_metrics(others, step, replayed=replayed)
         self._run.log_metrics(clocks, step, replayed=True)

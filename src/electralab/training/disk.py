@@ -15,6 +15,7 @@ from transformers import TrainerCallback
 
 from electralab import processes
 from electralab.errors import RunFailure
+from electralab.running import checkpoints
 from electralab.running import folder as files
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -106,7 +107,7 @@ def _gone(folder: Path) -> str:
 
 
 def _then(folder: Path) -> str:
-    if files.last_checkpoint(folder):
+    if checkpoints.find_whole(folder)[0]:
         return f"and go on with: {processes.command()} resume {folder}"
     return "or set `output_dir` to another one"
 

@@ -1,8 +1,10 @@
-"""Memory that runs out: one line that says which setting to lower."""
+"""Memory: how much a training needs, and one line where it runs out that says what to lower."""
 
 from __future__ import annotations
 
 import re
+import resource
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 from electralab.errors import RunFailure
 
 if TYPE_CHECKING:
+    import torch
     from transformers import TrainingArguments
 
 MODEL = (
@@ -97,6 +100,27 @@ def of_evaluation(arguments: TrainingArguments, *, max_length: int) -> str:
         f"Lower `trainer.per_device_eval_batch_size` ({size}){sooner} or `data.max_length` "
         f"({max_length})."
     )
+
+
+def peak(device: torch.device) -> int:
+    """Returns the most bytes that were needed at a time: on a GPU, else by this process.
+
+    On a GPU since the training began, else since the process did, without those that load batches.
+    """
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated(device)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def forget_peak(device: torch.device) -> None:
+    """Makes a new training on a GPU measure its own peak."""
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def is_too_little(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ _SHOWN = {
     "disc_balanced_accuracy": "disc bal.acc {:.3f}",
     "learning_rate": "lr {:.2e}",
     "tokens_per_second": "{:,.0f} tokens/s",
+    "mfu": "MFU {:.0%}",
     "eval_loss": "loss {:.3f}",
     "eval_mlm_loss": "mlm {:.3f}",
     "eval_disc_auc": "disc AUC {:.3f}",

@@ -24,11 +24,12 @@ from electralab.running.origins import Origins
 from electralab.running.part import Link, Part
 from electralab.running.run_log import RunLog
 from electralab.running.starts import check_fingerprint, starting_points
+from electralab.timing import MATRIX_RATE
 from electralab.tracking import provenance
 from electralab.tracking.params import flatten
 from electralab.tracking.redaction import mask_text
 from electralab.tracking.run import TrackedRun, tracked_run
-from electralab.training import disk
+from electralab.training import disk, rate
 
 if TYPE_CHECKING:
     from electralab.data.prepare import Prepared
@@ -72,6 +73,7 @@ def track(
         "signature": sign,
         "task": config.task.name,
         "precision": trainer_args.precision(arguments),
+        MATRIX_RATE: round(rate.of_training(arguments)),
         "data_fingerprint": data.fingerprint,
         "starts_from": ",".join(origins.parents),
         **part.tags,
@@ -102,6 +104,7 @@ def track(
             identity = {"run_id": run.run_id, "signature": sign, "task": config.task.name}
             identity |= {"data_fingerprint": data.fingerprint, "working_dir": os.getcwd()}
             identity |= {"processes": processes.count(), "precision": tags["precision"]}
+            identity |= {MATRIX_RATE: tags[MATRIX_RATE]}
             identity |= {"contents": contents(config.data), "code": provenance.code()}
             identity |= {"sources": source_files(config.data)}
             identity |= {"starts": starting_points(config, origins)}

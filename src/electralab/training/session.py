@@ -19,8 +19,8 @@ from electralab.errors import UserError
 from electralab.running import checkpoints
 from electralab.running import folder as files
 from electralab.running.part import Link
-from electralab.running.report import TIMING_METRICS
 from electralab.running.resuming import Resumed
+from electralab.timing import MATRIX_RATE, TIMING_METRICS, typical
 from electralab.tracking.callback import RunCallback
 from electralab.tracking.run import TrackedRun
 from electralab.training import disk, together
@@ -104,7 +104,7 @@ def train(
         ],
     )
     if hasattr(previews, "skip_time"):
-        previews.skip_time = trainer.skip_time
+        previews.skip_time = trainer.speed.skip
     trainer.signals = signals
     if processes.is_main():
         checkpoints.clear(folder / files.CHECKPOINTS)
@@ -235,14 +235,15 @@ def evaluate(
     """Evaluates on the validation split, and on the test split if there is one.
 
     Returns:
-        The last training window's metrics and those of the evaluations, by their names; of a run
-        that was pruned, the test split is left alone.
+        The last training window's metrics, how fast the training was, and the metrics of the
+        evaluations, by their names; of a run that was pruned, the test split is left alone.
 
     Raises:
         Interrupted: A signal came; the model is saved.
     """
     signals.release()
-    metrics = dict(last_window(trainer.state.log_history))
+    history = trainer.state.log_history
+    metrics = {**last_window(history), **typical(history), MATRIX_RATE: trainer.speed.rate}
     test = None if trainer.pruned else data.test
     for prefix, dataset in (("eval", data.validation), ("test", test)):
         if dataset is not None:

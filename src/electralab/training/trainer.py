@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -19,10 +18,11 @@ from electralab.checking.trainer_args import SKIP, STOP
 from electralab.data.rows import EncodedRows
 from electralab.running.folder import read_json
 from electralab.tasks.base import Task
-from electralab.training import checkpointing, memory, window
+from electralab.training import checkpointing, memory, rate, together, window
 from electralab.training.health import Health
 from electralab.training.sampler import EpochSampler, ProcessBatches
 from electralab.training.signals import StopOnSignal
+from electralab.training.speed import Speed
 
 _IDLE = "idle"  # marks a batch that this process goes through for the others' sake
 
@@ -37,6 +37,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
         task: Gives the loss and sums of a batch, its counts and its predictions.
         eval_collator: Collates evaluation batches.
         on_nan: What happens at a step that is not finite: ``stop`` or ``skip``.
+        speed: Clocks of the training; none: measured against what this machine can do.
         kwargs: As for `Seq2SeqTrainer`.
     """
 
@@ -48,6 +49,7 @@ class ExperimentTrainer(Seq2SeqTrainer):
         task: Task,
         eval_collator: Callable,
         on_nan: str = STOP,
+        speed: Speed | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(compute_metrics=task.compute_metrics, **kwargs)
@@ -58,8 +60,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
         self.pruned: str | None = None  # why a search stopped the training
         self.evaluated: dict[str, tuple[int, dict[str, float]]] = {}  # step and metrics, by split
         self.window: Tensor | None = None  # sums since the last log
-        self._window_start = time.perf_counter()
-        self._flos_per_token: int | None = None
+        self.speed = speed or Speed(rate=rate.of_training(self.args))
+        self._costs = task.costs(self.model)
         self._shared: ProcessBatches | None = None  # where several processes train
         self.signals: StopOnSignal | None = None
         self.owed = self.due = False  # an evaluation, a checkpoint at this step
@@ -120,12 +122,15 @@ class ExperimentTrainer(Seq2SeqTrainer):
         self, epoch_iterator: Iterator, num_batches: int, device: torch.device
     ) -> tuple[list, Tensor | None]:
         """Collects the batches of one optimiser step and what their losses are divided by."""
-        batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        batches = self.speed.take(epoch_iterator, num_batches)
         if not batches:
             return batches, None
         counts = [self._task.count_items(batch) for batch in batches]
         if self._shared and self._shared.idle and self.accelerator.gradient_state.end_of_dataloader:
             batches[-1][_IDLE], counts[-1] = True, counts[-1] * 0
+        for batch in batches:
+            if _IDLE not in batch:
+                self.speed.add(self._costs.of(batch))
         self.health.begin(batches)
         totals = torch.stack(counts).sum(0).to(device)
         return batches, self.accelerator.reduce(totals, reduction="sum")
@@ -180,10 +185,13 @@ class ExperimentTrainer(Seq2SeqTrainer):
         return norm
 
     def floating_point_ops(self, inputs: dict[str, Tensor]) -> int:
-        """Counts 6 operations a token and parameter outside the embeddings."""
-        if self._flos_per_token is None:
-            self._flos_per_token = 6 * self.model.num_parameters(exclude_embeddings=True)
-        return self._flos_per_token * inputs["input_ids"].numel()
+        """Returns nothing, for it is read back at each step: `store_flos` has what was computed."""
+        return 0
+
+    def store_flos(self) -> None:
+        """Adds what was computed to the count of the whole training, at a log or a checkpoint."""
+        self.current_flos = self.speed.unstored()
+        super().store_flos()
 
     # Evaluation.
 
@@ -206,13 +214,12 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
         A loader draws from the generator that dropout draws from when it is asked for batches.
         """
-        start = time.perf_counter()
         self._split = kwargs.get("metric_key_prefix", "eval")
         advice = partial(memory.of_evaluation, self.args, max_length=self._task.data.max_length)
-        with torch.random.fork_rng(devices=[]), memory.explained("The evaluation", advice):
+        explained = memory.explained("The evaluation", advice)
+        with self.speed.aside(), torch.random.fork_rng(devices=[]), explained:
             metrics = super().evaluate(*args, **kwargs)
         self.evaluated[self._split] = self.state.global_step, metrics
-        self.skip_time(time.perf_counter() - start)
         return metrics
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
@@ -223,20 +230,10 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     # Logs and checkpoints.
 
-    def skip_time(self, seconds: float) -> None:
-        """Leaves so many seconds out of `tokens_per_second`."""
-        self._window_start += seconds
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Adds the metrics of the window to a training log; the only read-back from the device."""
         if "loss" in logs and self.window is not None:
-            sums = self.accelerator.reduce(self.window, reduction="sum").tolist()
-            now = time.perf_counter()
-            logs = {**logs, **self._task.window_metrics(sums)}
-            logs["tokens_per_second"] = sums[self._task.tokens] / max(
-                now - self._window_start, 1e-9
-            )
-            self.window, self._window_start = None, now
+            logs = {**logs, **self._closed_window()}
         if "train_loss" in logs:
             # The Trainer's own is that of the steps since the last resume.
             mean = self._total_loss_scalar / max(self.state.global_step, 1)
@@ -245,6 +242,22 @@ class ExperimentTrainer(Seq2SeqTrainer):
             logs = self.health.completed(logs)
         super().log(logs, start_time)
 
+    def _closed_window(self) -> dict[str, float]:
+        """Returns what was measured since the last log, in all processes."""
+        dtype = torch.float32 if self.window.device.type == "mps" else torch.float64
+        clocks = self.window.new_tensor([self.speed.flops, self.speed.waited], dtype=dtype)
+        everything = torch.cat([self.window.to(dtype), clocks])
+        *sums, flops, waited = self.accelerator.reduce(everything, reduction="sum").tolist()
+        self.window = None
+        speed = self.speed.close(
+            tokens=sums[self._task.tokens],
+            flops=flops,
+            waited=waited,
+            memory=together.highest(memory.peak(self.args.device)),
+            processes=self.args.world_size,
+        )
+        return {**self._task.window_metrics(sums), **speed}
+
     @property
     def is_cut(self) -> bool:
         """Whether a signal ends the training before its last step."""
@@ -252,7 +265,9 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def train(self, resume_from_checkpoint: str | None = None, **kwargs: Any) -> Any:
         """Trains; the clock of the first window starts here."""
-        self.window, self._window_start = None, time.perf_counter()
+        self.window = None
+        self.speed.begin()
+        memory.forget_peak(self.args.device)
         self._resumed = Path(resume_from_checkpoint) if resume_from_checkpoint else None
         if self.args.world_size > 1:
             # Measured before, the model counts as prepared, and its gradients would not be shared.
@@ -322,9 +337,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
         super()._maybe_log_save_evaluate(*args, **kwargs)
         if again or not (whole or self.control.should_training_stop):
             if self.due or self.is_cut:
-                start = time.perf_counter()
-                checkpointing.write(self, due=self.due)
-                self.skip_time(time.perf_counter() - start)
+                with self.speed.aside():
+                    checkpointing.write(self, due=self.due)
             self.due = False
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:

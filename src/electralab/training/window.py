@@ -43,6 +43,7 @@ def keep(trainer: ExperimentTrainer, checkpoint: Path, *, due: bool) -> None:
         "reason": next((judge.reason for judge in _judges(trainer) if judge.reason), None),
         "owed": trainer.owed,
         "due": due,
+        "speed": trainer.speed.state(),
     }
     files.write_json(checkpoint / _file(trainer), content)
 
@@ -65,7 +66,15 @@ def take_up(trainer: ExperimentTrainer, checkpoint: Path) -> None:
         if found["sums"] is not None:
             trainer.window = torch.tensor(found["sums"], dtype=_TYPES[found["type"]], device=device)
         is_due = found["due"]
-    except (KeyError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
+        trainer.speed.take_up(dict(found.get("speed", {})))
+    except (
+        LookupError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
         raise UserError(
             f"`resume` must go on from a whole checkpoint, but {checkpoint / _file(trainer)} is "
             f"none of ours; remove {checkpoint} to go on from the one before."

@@ -1,0 +1,167 @@
+"""What a second process brings on this machine, and from it hours and money on GPUs.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.scaling [--model electra_tiny] [--rounds 5]
+    python -m benchmarks.scaling --efficiency .95      # the plan alone, from what was measured
+
+Measured: real tokens/s of one process of one thread against two of one thread each (torchrun,
+gloo), with the same batch a process; runs take turns, the median of the ratios. Efficiency is half
+of that.
+
+Planned, not measured: ELECTRA-Small, Base and Large as Clark et al. 2020 trained them (table 6; the
+same figures stand in google-research/electra, flops_computation.py). A step takes
+
+    max(FLOPs a token x tokens / (GPUs x rate x MFU), floor) + exchange,
+    exchange = 2 (GPUs - 1) / GPUs x 4 bytes x parameters / bandwidth    (a ring; nothing hidden)
+
+and, in the second figure of a cell, each doubling of the GPUs keeps no more than the second process
+kept here. FLOPs a token are those that the package counts for `mfu`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks.common import load_pair
+from electralab.models.flops import pair_costs
+from electralab.timing import SPEED
+
+WINDOW = 4  # steps
+NODE = 8  # GPUs that NVLink connects
+
+
+@dataclass(frozen=True)
+class Training:
+    """One of the paper's: rows of so many tokens a step, and the share that is masked."""
+
+    model: str
+    steps: int
+    rows: int
+    length: int
+    masked: float
+
+
+PAPER = {
+    "Small": Training("electra_small", 1_000_000, 128, 128, 0.15),
+    "Base": Training("electra_base", 766_000, 256, 512, 0.15),
+    "Large, 400 K steps": Training("electra_large", 400_000, 2048, 512, 0.25),
+    "Large, 1.75 M steps": Training("electra_large", 1_750_000, 2048, 512, 0.25),
+}
+
+
+def tokens_a_second(processes: int, options: argparse.Namespace, folder: str) -> float:
+    """Returns the median over the windows of a run, but for the first."""
+    torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *(torchrun if processes > 1 else []), "-m", "electralab"]
+    name = f"processes-{processes}"
+    words = ["task=rtd", f"model={options.model}", "data=python_docs", "data.limit=20000"]
+    words += [f"name={name}", f"data.max_length={options.length}", "tracking=off"]
+    words += ["trainer.eval_strategy=no", "trainer.save_strategy=no", "task.preview_steps=null"]
+    words += ["data.split.validation=null", "trainer.bf16=false", f"trainer.logging_steps={WINDOW}"]
+    words += [f"trainer.max_steps={options.steps}"]
+    words += [f"trainer.per_device_train_batch_size={options.rows}"]
+    words += ["trainer.ddp_find_unused_parameters=false"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    shown = subprocess.run(
+        [*command, *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    if shown.returncode:
+        raise SystemExit(shown.stderr)
+    run = max(Path(folder, "outputs", name).iterdir(), key=lambda path: path.stat().st_mtime)
+    logs = json.loads((run / "history.json").read_text())
+    return statistics.median([log[SPEED] for log in logs if SPEED in log][1:])
+
+
+def measure(options: argparse.Namespace) -> float:
+    """Returns the efficiency of two processes, and prints what it is made of."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokens_a_second(1, options, folder)  # prepares the data
+        found = []
+        for number in range(options.rounds):
+            order = (1, 2) if number % 2 else (2, 1)
+            speeds = {count: tokens_a_second(count, options, folder) for count in order}
+            found.append((speeds[2] / speeds[1], speeds[1], speeds[2]))
+            print(f"round {number}: {found[-1][0]:.3f}", file=sys.stderr)
+    ratios, alone, both = ([row[column] for row in found] for column in range(3))
+    ratio = statistics.median(ratios)
+    tokens = options.rows * options.length
+    lost = tokens * (2 / statistics.median(both) - 1 / statistics.median(alone))
+    print(
+        f"measured: {options.model}, {options.rows} x {options.length} a process, float32: "
+        f"{statistics.median(alone):,.0f} tokens/s in one process of one thread, "
+        f"{statistics.median(both):,.0f} in two; {ratio:.2f} times as many (median of "
+        f"{options.rounds}, {min(ratios):.2f} to {max(ratios):.2f}), an efficiency of "
+        f"{ratio / 2:.0%}; a step takes {lost:.3f} s longer"
+    )
+    return ratio / 2
+
+
+def step_seconds(training: Training, gpus: int, options: argparse.Namespace) -> tuple[float, float]:
+    """Returns how long a step takes, and how much of it the exchange of gradients is."""
+    with torch.device("meta"):  # sizes alone
+        pair = load_pair(training.model)
+    parts = {"generator": pair.config.generator, "discriminator": pair.config.discriminator}
+    flops = pair_costs(**parts).of_a_token(length=training.length, chosen=training.masked)
+    compute = flops * training.rows * training.length / (gpus * options.rate * options.mfu)
+    bandwidth = options.nvlink if gpus <= NODE else options.network
+    size = 4 * sum(parameter.numel() for parameter in pair.parameters())
+    exchange = 2 * (gpus - 1) / gpus * size / bandwidth
+    return max(compute, options.floor) + exchange, exchange
+
+
+def plan(options: argparse.Namespace, efficiency: float) -> list[str]:
+    """Returns the lines of the table."""
+    counts = options.gpus
+    head = "".join(f" {count} GPU{'s' * (count > 1)} |" for count in counts)
+    lines = [f"| hours, and US$ at {options.price:g} a GPU hour |{head}"]
+    lines.append("|---" * (1 + len(counts)) + "|")
+    for name, training in PAPER.items():
+        cells = []
+        for count in counts:
+            seconds, exchange = step_seconds(training, count, options)
+            hours = training.steps * seconds / 3600
+            slow = hours / efficiency ** math.log2(count)
+            several = [hours, slow] if count > 1 else [hours]
+            said = " to ".join(f"{value:,.{0 if value >= 10 else 1}f}" for value in several)
+            money = " to ".join(f"{value * count * options.price:,.0f}" for value in several)
+            cells.append(f" {said} h, ${money}, exchange {exchange / seconds:.0%} |")
+        lines.append(f"| {name} |{''.join(cells)}")
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    measured = parser.add_argument_group("measured here")
+    measured.add_argument("--efficiency", type=float, help="of two processes; none: measured now")
+    measured.add_argument("--model", default="electra_tiny")
+    measured.add_argument("--rows", type=int, default=16, help="of a batch of one process")
+    measured.add_argument("--length", type=int, default=128)
+    measured.add_argument("--steps", type=int, default=24)
+    measured.add_argument("--rounds", type=int, default=5)
+    assumed = parser.add_argument_group("assumed of the GPUs; the defaults are an H100 SXM")
+    assumed.add_argument("--rate", type=float, default=990e12, help="FLOP/s, bf16, dense peak")
+    assumed.add_argument("--mfu", type=float, default=0.4, help="of that rate")
+    assumed.add_argument("--floor", type=float, default=0.01, help="s a step, for its launches")
+    assumed.add_argument("--nvlink", type=float, default=450e9, help="bytes/s a way, in a node")
+    assumed.add_argument("--network", type=float, default=50e9, help="bytes/s a GPU, beyond it")
+    assumed.add_argument("--price", type=float, default=3.0, help="US$ a GPU hour")
+    assumed.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 64])
+    options = parser.parse_args()
+    efficiency = options.efficiency or measure(options)
+    print("planned:", *plan(options, efficiency), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
