@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from electralab.data.blocks import TOKENS, TokenBlocks, entropy, unigram
+from electralab.data.filling import filling
 from electralab.data.rows import EncodedRows, RowEncoder
 from electralab.data.sources import identity
 from electralab.errors import UserError
@@ -58,11 +59,13 @@ class Prepared:
         unigram_entropy: Entropy of ``unigram`` in nats: the loss of a generator that knows only how
             frequent each token is. Both are empty and 0 where rows are no blocks.
         report: ``documents`` (read and by split), ``dropped`` (by reason), ``tokens`` and
-            ``rows`` (by split), ``vocab_size``, ``splits`` (each as `Look.report` says).
+            ``rows`` (by split), ``vocab_size``, ``splits`` (each as `Look.report` says); of blocks
+            also ``packing``, as `filling` says.
         facts: What the encoder found out, such as ``labels``; empty for token blocks.
         fingerprint: SHA-256 of the documents of every split and of how rows are made of them.
         folder: Where the rows lie.
         from_cache: Whether an earlier run had prepared them.
+        by_length: Further rows to train on, of other lengths.
     """
 
     train: TokenBlocks | EncodedRows
@@ -76,6 +79,7 @@ class Prepared:
     fingerprint: str
     folder: Path
     from_cache: bool
+    by_length: dict[int, TokenBlocks] = field(default_factory=dict)
 
 
 def prepare(
@@ -194,6 +198,8 @@ def _open(
         }
         probabilities = np.load(folder / "unigram.npy") if blocks else np.empty(0)
         found = {name: meta[name] for name in ("report", "facts", "fingerprint")}
+        if blocks:
+            found["report"]["packing"] = filling(splits, found["report"]["documents"])
     except (OSError, ValueError, KeyError):
         return None
     if isinstance(tokenizer, TrainTokenizer):

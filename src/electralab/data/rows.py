@@ -84,6 +84,8 @@ class EncodedRows(TorchDataset):
         folder: Where `write_rows` wrote them.
     """
 
+    uneven = True  # rows have lengths of their own
+
     def __init__(self, folder: Path | str) -> None:
         from datasets import Dataset
 

@@ -25,7 +25,7 @@ from transformers.utils import ModelOutput
 from electralab.models.encoder import encode
 from electralab.models.sampling import at_least_float32
 from electralab.models.statistics import RtdStatistics
-from electralab.models.vocabulary import fill
+from electralab.models.vocabulary import Filled, fill
 
 _EMBEDDINGS = (
     "word_embeddings.weight",
@@ -155,8 +155,9 @@ class RtdPair(PreTrainedModel):
             input_ids: Masked token ids of shape ``(batch, seq_len)``.
             positions: Of shape ``(batch, K)``.
             attention_mask: 1 at real tokens, of shape ``(batch, seq_len)``; none: all are real.
-            segments: Of rows with several texts; see `encode`.
-            position_ids: Likewise.
+            segments: The number of a token's text in its row, 1 and up, 0 at pads, of the same
+                shape; none: a text a row.
+            position_ids: A token's place in its own text, of the same shape.
         """
         hidden = self._fill_hidden(input_ids, positions, attention_mask, segments, position_ids)
         return self.generator.generator_lm_head(hidden)
@@ -197,6 +198,26 @@ class RtdPair(PreTrainedModel):
         )
         return at_least_float32(self.discriminator.discriminator_predictions(hidden))
 
+    def _fill(
+        self,
+        masked_ids: Tensor,
+        positions: Tensor,
+        *marks: Tensor | None,
+        original: Tensor,
+        chosen: Tensor,
+        uniforms: Tensor,
+    ) -> Filled:
+        """Returns what the generator says at the chosen positions."""
+        head = self.generator.generator_lm_head
+        return fill(
+            self._fill_hidden(masked_ids, positions, *marks),
+            *(head.weight, head.bias),
+            original=original,
+            chosen=chosen,
+            uniforms=uniforms,
+            temperature=self.config.sampling_temperature,
+        )
+
     def forward(
         self,
         input_ids: Tensor,
@@ -228,17 +249,9 @@ class RtdPair(PreTrainedModel):
                 losses are divided, of shape ``(2,)``; none: those of this batch.
         """
         marks = (attention_mask, segments, position_ids)
-        head = self.generator.generator_lm_head
         original = input_ids.gather(1, positions)  # (B, K)
-        filled = fill(
-            self._fill_hidden(masked_ids, positions, *marks),
-            head.weight,
-            head.bias,
-            original=original,
-            chosen=chosen,
-            uniforms=uniforms,
-            temperature=self.config.sampling_temperature,
-        )
+        draws = {"original": original, "chosen": chosen, "uniforms": uniforms}
+        filled = self._fill(masked_ids, positions, *marks, **draws)
 
         with torch.no_grad():
             sampled = torch.where(chosen, filled.sampled, original)

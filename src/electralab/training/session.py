@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import PreTrainedModel, Seq2SeqTrainingArguments
 
 from electralab import processes, untrusted
-from electralab.checking import trainer_args
+from electralab.checking import phase_checks, trainer_args
 from electralab.config import Config
 from electralab.errors import UserError
 from electralab.running import checkpoints
@@ -94,6 +94,7 @@ def train(
         seed=config.seed,
         early_stopping_patience=config.trainer.get(trainer_args.PATIENCE),
         on_nan=config.trainer.get(trainer_args.ON_NAN, trainer_args.STOP),
+        phases=phase_checks.plan(config),
         callbacks=[
             recorder,
             signals,

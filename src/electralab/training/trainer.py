@@ -15,11 +15,11 @@ from transformers import Seq2SeqTrainer
 from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
 from electralab.checking.trainer_args import SKIP, STOP
-from electralab.data.rows import EncodedRows
 from electralab.running.folder import read_json
 from electralab.tasks.base import Task
 from electralab.training import checkpointing, memory, rate, together, window
 from electralab.training.health import Health
+from electralab.training.phases import PhasedRows, phased_loader
 from electralab.training.sampler import EpochSampler, ProcessBatches
 from electralab.training.signals import StopOnSignal
 from electralab.training.speed import Speed
@@ -73,23 +73,24 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        # Batches of like lengths have few pads; token blocks are full. What is accumulated or lies
+        # Batches of like lengths have few pads; packed rows are full. What is accumulated or lies
         # on several devices stands together, so that one large batch holds the same examples.
-        alike = isinstance(dataset, EncodedRows)
         parts = self.args.gradient_accumulation_steps * self.args.world_size
         return EpochSampler(
             len(dataset),
             seed=self.args.seed,
-            lengths=dataset.lengths if alike else None,
+            lengths=dataset.lengths if getattr(dataset, "uneven", False) else None,
             batch_size=self._train_batch_size * parts,
         )
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
-        if isinstance(eval_dataset, EncodedRows):
+        if getattr(eval_dataset, "uneven", False):
             return np.argsort(-eval_dataset.lengths, kind="stable").tolist()
         return super()._get_eval_sampler(eval_dataset)
 
     def _get_dataloader(self, dataset: Any, description: str, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(dataset, PhasedRows) and kwargs.get("is_training"):
+            return phased_loader(self, dataset, _ignore_signals)
         if kwargs.get("is_training"):
             loader = super()._get_dataloader(dataset, description, *args, **kwargs)
             self._share_out(loader)
