@@ -2,7 +2,7 @@
 
     python -m benchmarks.startup [--rounds 5]
 
-Best and median of several, in fresh processes, and the share of what is allowed that the best takes.
+Best and median of several, in fresh processes, and how much of what is allowed the best takes.
 """
 
 from __future__ import annotations
