@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from electralab.comparing.direction import Direction, direction, telling
+from electralab.timing import TIMING_METRICS
 
 FINISHED, FAILED, KILLED, PRUNED = "FINISHED", "FAILED", "KILLED", "PRUNED"
 UNFINISHED = "UNFINISHED"  # it began, and has not said how it ended: at work, or cut off
@@ -119,7 +120,8 @@ def objectives(
         return found, True
     counts = Counter(name for run in results if run.status == FINISHED for name in run.metrics)
     most = max(counts.values(), default=0)  # what only some have, ranks only these
-    name = telling([name for name, count in counts.items() if count == most])
+    likely = [name for name, count in counts.items() if count == most]
+    name = telling([name for name in likely if name not in TIMING_METRICS])
     return ([Objective(name, direction(name))] if name else []), False
 
 
