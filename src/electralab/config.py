@@ -69,7 +69,7 @@ class DataConfig(Section):
     limit: Size
     max_length: Annotated[int, Field(ge=8)]
     max_target_length: Annotated[int, Field(ge=8)] | None
-    packing: Literal["concat", "none"]
+    packing: Literal["concat", "separate", "none"]
     clean: Clean
     split: Split
     num_proc: Size

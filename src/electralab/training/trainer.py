@@ -21,7 +21,7 @@ from electralab.running.folder import read_json
 from electralab.tasks.base import Task
 from electralab.training import checkpointing, memory, window
 from electralab.training.health import Health
-from electralab.training.sampler import EpochSampler, ProcessBatches
+from electralab.training.sampler import EpochSampler, ProcessBatches, by_length
 from electralab.training.signals import StopOnSignal
 
 _IDLE = "idle"  # marks a batch that this process goes through for the others' sake
@@ -92,6 +92,9 @@ class ExperimentTrainer(Seq2SeqTrainer):
             loader = super()._get_dataloader(dataset, description, *args, **kwargs)
             self._share_out(loader)
             return loader
+        if self.args.world_size == 1 and isinstance(dataset, EncodedRows):
+            loader = by_length(dataset, collate=self._eval_collator, arguments=self.args)
+            return self.accelerator.prepare(loader)
         collator, self.data_collator = self.data_collator, self._eval_collator
         try:
             return super()._get_dataloader(dataset, description, *args, **kwargs)
@@ -217,8 +220,12 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Goes through a split; every row counts once, in however many processes."""
-        # `Seq2SeqTrainer` keeps the rows that accelerate reads twice to make even batches.
-        self.gather_function = self.accelerator.gather_for_metrics
+        # `Seq2SeqTrainer` keeps the rows that accelerate reads twice to make even batches. One
+        # process reads none twice, and accelerate would cut off its last batch by counting.
+        one = self.args.world_size == 1
+        self.gather_function = (
+            self.accelerator.gather if one else self.accelerator.gather_for_metrics
+        )
         return super().evaluation_loop(*args, **kwargs)
 
     # Logs and checkpoints.
