@@ -65,7 +65,7 @@ def test_the_shipped_configuration_is_valid(shipped):
         ({"data__max_length": 3}, "`data.max_length` must be at least 8, but is 3 instead."),
         (
             {"data__packing": "tight"},
-            "`data.packing` must be `concat`, `separate` or `none`, but is 'tight' instead.",
+            "`data.packing` must be one of `concat`, `separate`, `none`, but is 'tight' instead.",
         ),
         (
             {"data__limit": True},

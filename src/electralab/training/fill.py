@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from electralab.data.collate import PackingCollator
 from electralab.data.rows import EncodedRows
 
 if TYPE_CHECKING:
@@ -33,6 +32,6 @@ def fill_line(trainer: ExperimentTrainer) -> str | None:
         mask = trainer.data_collator([rows[index] for index in batch])["attention_mask"]
         real += int(mask.sum())
         padded += mask.numel()
-    packed = isinstance(trainer.data_collator, PackingCollator)
+    packed = trainer._task.data.packing == "separate"
     how = "several texts a row, kept apart" if packed else "of like lengths"
     return f"batches {how}: {100 * real / padded:.1f} % of their tokens are text, the rest pads"

@@ -51,6 +51,9 @@ class ExperimentTrainer(Seq2SeqTrainer):
         **kwargs: Any,
     ) -> None:
         super().__init__(compute_metrics=task.compute_metrics, **kwargs)
+        if self.args.torch_compile and isinstance(self.train_dataset, EncodedRows):
+            # Batches of many lengths: one graph for all of them.
+            self.accelerator.state.dynamo_plugin.dynamic = True
         self.health = Health(self, skips=on_nan == SKIP)
         self._task = task
         self._eval_collator = eval_collator
@@ -71,9 +74,10 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        # Batches of like lengths have few pads; token blocks are full. What is accumulated or lies
-        # on several devices stands together, so that one large batch holds the same examples.
-        alike = isinstance(dataset, EncodedRows)
+        # Batches of like lengths have few pads; token blocks are full, and so are rows of several
+        # texts. What is accumulated or lies on several devices stands together, so that one large
+        # batch holds the same examples.
+        alike = isinstance(dataset, EncodedRows) and self._task.data.packing != "separate"
         parts = self.args.gradient_accumulation_steps * self.args.world_size
         return EpochSampler(
             len(dataset),
