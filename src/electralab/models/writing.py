@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import EncoderDecoderCache, GenerationConfig, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import ModelOutput
 
 LOST = -1e9  # the score of what cannot be
 _FEWER = 0.125  # of the texts have left: then the batch shrinks
@@ -85,7 +86,7 @@ class _Running:
 
 def _rows(value: Any, rows: Tensor, before: int) -> Any:
     """Picks rows of what has one for each beam."""
-    if isinstance(value, BaseModelOutput):
+    if isinstance(value, ModelOutput):  # of the encoder
         return BaseModelOutput(last_hidden_state=value.last_hidden_state[rows])
     return value[rows] if isinstance(value, Tensor) and len(value) == before else value
 
