@@ -72,6 +72,7 @@ def problems(
         (_OF_DATA, _data(config, memo)),
         ((), _classification(config, refused)),
         (("task.source_lang", "task.target_lang", "model.name_or_path"), _translation(config)),
+        (("task.name", "data.packing"), _packing(config)),
         ((), _model(config, refused)),
         (_OF_TRAINER, trainer_args.problems(config.trainer)),
         (("data.split.validation",), _evaluation(config)),
@@ -100,6 +101,14 @@ def _classification(config: Config, refused: Collection[str]) -> Iterator[str]:
 def _translation(config: Config) -> Iterator[str]:
     if config.task.name == "translation":
         yield from translation_problems(config.task, config.model)
+
+
+def _packing(config: Config) -> Iterator[str]:
+    if config.task.name == "translation" and config.data.packing == "separate":
+        yield (
+            "`data.packing` must be none with task=translation, which trains on batches of like "
+            "lengths, but is separate instead."
+        )
 
 
 def _data(config: Config, memo: dict[str, list[str]]) -> Iterator[str]:

@@ -19,12 +19,14 @@ from electralab.errors import UserError
 from electralab.running import checkpoints
 from electralab.running import folder as files
 from electralab.running.part import Link
+from electralab.running.report import say
 from electralab.running.resuming import Resumed
 from electralab.timing import MATRIX_RATE, TIMING_METRICS, typical
 from electralab.tracking.callback import RunCallback
 from electralab.tracking.run import TrackedRun
 from electralab.training import disk, together
 from electralab.training.build import build_trainer
+from electralab.training.fill import fill_line
 from electralab.training.health import METRIC as SKIPPED
 from electralab.training.progress import LogFile
 from electralab.training.signals import StopOnSignal
@@ -107,6 +109,8 @@ def train(
     if hasattr(previews, "skip_time"):
         previews.skip_time = trainer.speed.skip
     trainer.signals = signals
+    if line := fill_line(trainer):
+        say(line)
     if processes.is_main():
         checkpoints.clear(folder / files.CHECKPOINTS)
     together.wait_for_all()
