@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.data import embedded, files, hub, moses, peek, readers
-from electralab.data.batches import column_batches
+from electralab.data.batches import column_batches, together
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def read(data: DataConfig, *, columns: Mapping[str, str], cache_dir: Path) -> Do
     if data.source == "hub":
         return _of_hub(data, columns, folder, kept)
     if data.source in embedded.COLUMNS:
-        parts = embedded.examples(data.source, columns, num_proc=data.num_proc)
+        examples = embedded.examples(data.source, columns, num_proc=data.num_proc)
+        parts = column_batches(examples, len(columns))
         tables = {"train": _kept(parts, list(columns), kept / "train.arrow")}
         return Documents(tables=tables, label_names=None)
     found, problems = files.by_split(data)
@@ -67,7 +68,7 @@ def read(data: DataConfig, *, columns: Mapping[str, str], cache_dir: Path) -> Do
         raise UserError(problems)
     tables = {
         split: _kept(
-            _examples(paths, data, columns, files.key_of(split)),
+            _columns(paths, data, columns, files.key_of(split)),
             list(columns),
             kept / f"{split}.arrow",
         )
@@ -107,23 +108,24 @@ def _of_hub(data: DataConfig, columns: Mapping[str, str], folder: Path, kept: Pa
     for split, table in loaded.items():
         selected = hub.select(table, columns, name=name)
         if selected is None:
-            parts = hub.examples(table, columns, name=name)
+            parts = column_batches(hub.examples(table, columns, name=name), len(columns))
             selected = _kept(parts, list(columns), kept / f"{split}.arrow")
         tables[split] = selected
     return Documents(tables=tables, label_names=hub.class_names(loaded["train"], columns))
 
 
-def _examples(
+def _columns(
     paths: list[Path], data: DataConfig, columns: Mapping[str, str], key: str
-) -> Iterator[Sequence[str | None]]:
+) -> Iterator[list[list[str | None]]]:
     if data.source == "moses":
-        return moses.examples(paths, roles=list(columns), key=key)
+        examples = moses.examples(paths, roles=list(columns), key=key)
+        return column_batches(examples, len(columns))
     how = {"source": data.source, "columns": columns, "unit": data.unit}
-    return chain.from_iterable(readers.examples(path, **how) for path in paths)
+    return together(chain.from_iterable(readers.columns_of(path, **how) for path in paths))
 
 
-def _kept(examples: Iterable[Sequence[str | None]], roles: list[str], path: Path) -> Dataset:
-    """Writes examples to an Arrow file, where an earlier run has not, and maps it into memory.
+def _kept(parts: Iterable[list[list[str | None]]], roles: list[str], path: Path) -> Dataset:
+    """Writes columns to an Arrow file, where an earlier run has not, and maps it into memory.
 
     `Dataset.from_generator` would do the same at a fifth of the speed, a record at a time.
     """
@@ -141,7 +143,7 @@ def _kept(examples: Iterable[Sequence[str | None]], roles: list[str], path: Path
                 pa.ipc.new_stream(file, schema) as writer,
                 tqdm(desc="reading", unit=" documents", disable=None, delay=2) as bar,
             ):
-                for columns in column_batches(examples, len(roles)):
+                for columns in parts:
                     writer.write_table(pa.table(columns, schema=schema))
                     bar.update(len(columns[0]))
             os.replace(unfinished, path)
