@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -90,6 +91,9 @@ def build(
         report["dropped"]["without_tokens"] += count.get("without_tokens", 0)
         report["tokens"][split] = count["tokens"]
         report["rows"][split] = count["rows"]
+    if data.streaming:  # what is not read yet can only be named
+        report["stream"] = {"head": len(tables["train"])}
+        digest.update(json.dumps(sources.identity(data)).encode())
     return {"report": report, "facts": facts, "fingerprint": digest.hexdigest()}
 
 

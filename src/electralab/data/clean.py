@@ -111,6 +111,12 @@ def clean(
     return Kept(rows=rows, keys=keys, blank=blank, characters=characters, dropped=dropped)
 
 
+def faultless(texts: list[str | None], rules: Clean) -> list[str]:
+    """Returns the texts that `clean` would keep, whatever stands elsewhere."""
+    why = _page({"text": texts}, ["text"], rules, None, False)[0]
+    return [text for text, code in zip(texts, why.tolist(), strict=True) if text and not code]
+
+
 def _page(
     batch: dict[str, list[str | None]],
     roles: Sequence[str],

@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from electralab.config import DataConfig
 
+HEAD = 1 << 22  # characters of a stream that are prepared before the training begins
 FORMAT = 1  # goes up when reading gives other texts from the same source
 
 
@@ -55,7 +56,7 @@ def read(data: DataConfig, *, columns: Mapping[str, str], cache_dir: Path) -> Do
     if problems:
         raise UserError(problems)
     folder = Path(cache_dir).absolute() / "datasets" / _digest([identity(data), data.unit])
-    kept = folder / _digest(list(columns.items()))
+    kept = folder / _digest([*columns.items(), *(["head"] if data.streaming else [])])
     if data.source == "hub":
         return _of_hub(data, columns, folder, kept)
     if data.source in embedded.COLUMNS:
@@ -68,13 +69,54 @@ def read(data: DataConfig, *, columns: Mapping[str, str], cache_dir: Path) -> Do
         raise UserError(problems)
     tables = {
         split: _kept(
-            _columns(paths, data, columns, files.key_of(split)),
+            _head(_columns(paths, data, columns, files.key_of(split)), data),
             list(columns),
             kept / f"{split}.arrow",
         )
         for split, paths in found.items()
     }
     return Documents(tables=tables, label_names=None)
+
+
+def stream(
+    data: DataConfig, *, columns: Mapping[str, str], start: int
+) -> Iterator[Sequence[str | None]]:
+    """Yields the examples of the train split, one after the other, and holds none.
+
+    Args:
+        data: The configuration's `data` node.
+        columns: The column of each role.
+        start: So many are passed over.
+
+    Raises:
+        UserError: A file or column is not as it should be, with its place.
+        RunFailure: The hub does not answer.
+    """
+    if data.source == "hub":
+        return hub.stream(data, "train", columns=columns, start=start)
+    found, problems = files.by_split(data)
+    if problems:
+        raise UserError(problems)
+    parts = _columns(found["train"], data, columns, files.key_of("train"))
+    examples = chain.from_iterable(zip(*part, strict=True) for part in parts)
+    return islice(examples, start, None)
+
+
+def _head(
+    parts: Iterable[list[list[str | None]]], data: DataConfig
+) -> Iterator[list[list[str | None]]]:
+    """Yields what there is, of a stream the first `HEAD` characters, to a document."""
+    left = HEAD
+    for part in parts:
+        if not data.streaming:
+            yield part
+            continue
+        sizes = [sum(map(len, filter(None, texts))) for texts in zip(*part, strict=True)]
+        enough = next((at for at, end in enumerate(accumulate(sizes), 1) if end >= left), None)
+        yield [column[:enough] for column in part]
+        left -= sum(sizes)
+        if left <= 0:
+            return
 
 
 def identity(data: DataConfig) -> Any:
@@ -102,6 +144,13 @@ def stamp(path: Path) -> list[str | int]:
 
 def _of_hub(data: DataConfig, columns: Mapping[str, str], folder: Path, kept: Path) -> Documents:
     name = data.name or ""
+    if data.streaming:
+        tables = {}
+        for split in hub.wanted(data):
+            rows = hub.stream(data, split, columns=columns, start=0)
+            parts = _head(column_batches(rows, len(columns)), data)
+            tables[split] = _kept(parts, list(columns), kept / f"{split}.arrow")
+        return Documents(tables=tables, label_names=None)
     with _bars_on_terminals_only():
         loaded = hub.load(data, cache_dir=folder)
     tables = {}

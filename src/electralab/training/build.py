@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from electralab.checking.trainer_args import STOP
+from electralab.data.streaming import StreamedBlocks
 from electralab.training import memory
 from electralab.training.progress import LinePrinter, ProgressBar
 from electralab.training.together import draw_apart
@@ -48,6 +49,9 @@ def build_trainer(
         callbacks: Besides those for progress and early stopping.
         on_nan: What happens at a step that is not finite: ``stop`` or ``skip``.
     """
+    if isinstance(data.train, StreamedBlocks):
+        together = arguments.train_batch_size * arguments.gradient_accumulation_steps
+        data.train.expect(arguments.max_steps * together * arguments.world_size, seed=seed)
     collate, eval_collate = task.collators(data=data, seed=seed)
     with memory.explained("The model", memory.MODEL):  # on its way to the device
         trainer = ExperimentTrainer(

@@ -17,11 +17,12 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
 from electralab.checking.trainer_args import SKIP, STOP
 from electralab.data.rows import EncodedRows
+from electralab.data.streaming import StreamedBlocks
 from electralab.running.folder import read_json
 from electralab.tasks.base import Task
 from electralab.training import checkpointing, memory, window
 from electralab.training.health import Health
-from electralab.training.sampler import EpochSampler, ProcessBatches
+from electralab.training.sampler import EpochSampler, InOrder, ProcessBatches
 from electralab.training.signals import StopOnSignal
 
 _IDLE = "idle"  # marks a batch that this process goes through for the others' sake
@@ -71,6 +72,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
+        if isinstance(dataset, StreamedBlocks):
+            return InOrder(len(dataset), seed=self.args.seed)
         # Batches of like lengths have few pads; token blocks are full. What is accumulated or lies
         # on several devices stands together, so that one large batch holds the same examples.
         alike = isinstance(dataset, EncodedRows)
