@@ -81,11 +81,6 @@ case(
     *("`trainer.generation_num_beams`", "`task.num_beams`"),
 )
 case(
-    "packing-of-translations",
-    lambda place: pairs(place, "data.packing=separate"),
-    *("`data.packing` must be none", "task=translation", "is separate"),
-)
-case(
     "lines-that-do-not-match",
     lambda place: [
         *("task=translation", "data=moses", *TINY),

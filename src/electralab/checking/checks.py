@@ -11,7 +11,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from electralab.checking import mlm_checks, packing_checks, phase_checks, trainer_args
+from electralab.checking import (
+    mlm_checks,
+    packing_checks,
+    phase_checks,
+    streaming_checks,
+    trainer_args,
+)
 from electralab.checking.classification_checks import classification_problems
 from electralab.checking.metrics import of_an_evaluation
 from electralab.checking.model_checks import model_problems
@@ -70,9 +76,9 @@ def problems(
         (packing_checks.KEYS, packing_checks.packing_problems(config)),
         (phase_checks.KEYS, phase_checks.phase_problems(config)),
         (_OF_DATA, _data(config, memo)),
+        (streaming_checks.KEYS, streaming_checks.streaming_problems(config)),
         ((), _classification(config, refused)),
         (("task.source_lang", "task.target_lang", "model.name_or_path"), _translation(config)),
-        (("task.name", "data.packing"), _packing(config)),
         ((), _model(config, refused)),
         (_OF_TRAINER, trainer_args.problems(config.trainer)),
         (("data.split.validation",), _evaluation(config)),
@@ -101,14 +107,6 @@ def _classification(config: Config, refused: Collection[str]) -> Iterator[str]:
 def _translation(config: Config) -> Iterator[str]:
     if config.task.name == "translation":
         yield from translation_problems(config.task, config.model)
-
-
-def _packing(config: Config) -> Iterator[str]:
-    if config.task.name == "translation" and config.data.packing == "separate":
-        yield (
-            "`data.packing` must be none with task=translation, which trains on batches of like "
-            "lengths, but is separate instead."
-        )
 
 
 def _data(config: Config, memo: dict[str, list[str]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from electralab.config import DataConfig
+    from electralab.data.streaming import StreamedBlocks
 
 FORMAT = 3  # goes up when the code below gives other blocks or reports from the same texts
 SPLITS = ("train", "validation", "test")
@@ -68,7 +69,7 @@ class Prepared:
         by_length: Further rows to train on, of other lengths.
     """
 
-    train: TokenBlocks | EncodedRows
+    train: TokenBlocks | EncodedRows | StreamedBlocks
     validation: TokenBlocks | EncodedRows | None
     test: TokenBlocks | EncodedRows | None
     tokenizer: PreTrainedTokenizerBase
@@ -113,12 +114,12 @@ def prepare(
     folder = Path(cache_dir).absolute() / "prepared" / key
     prepared = _open(folder, tokenizer, from_cache=True)
     if prepared:
-        return prepared
+        return _streamed(prepared, data, columns)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         prepared = _open(folder, tokenizer, from_cache=True)  # done while we waited
         if prepared:
-            return prepared
+            return _streamed(prepared, data, columns)
         from electralab.data.build import build
 
         unfinished = folder.with_suffix(".tmp")
@@ -135,7 +136,17 @@ def prepare(
     prepared = _open(folder, tokenizer, from_cache=False)
     if not prepared:
         raise UserError(f"`output_dir`: {folder} was written but cannot be read back.")
-    return prepared
+    return _streamed(prepared, data, columns)
+
+
+def _streamed(prepared: Prepared, data: DataConfig, columns: Mapping[str, str]) -> Prepared:
+    """Lets the rows of a stream be followed by those that are made while they are read."""
+    if not data.streaming:
+        return prepared
+    from electralab.data.streaming import StreamedBlocks
+
+    rows = StreamedBlocks(prepared, data=data, columns=columns)
+    return replace(prepared, train=rows)
 
 
 def tokenizer_identity(tokenizer: PreTrainedTokenizerBase | TrainTokenizer) -> list[Any]:
@@ -159,6 +170,8 @@ def _settings(
 ) -> dict[str, Any]:
     """Returns all that the rows depend on."""
     chosen = data.model_dump(include={"source", "unit", "limit", "max_length", "clean", "split"})
+    if data.streaming:
+        chosen["streaming"] = True
     return {
         "format": FORMAT,
         "data": chosen,

@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from electralab.checking.trainer_args import STOP
+from electralab.data.streaming import StreamedBlocks
 from electralab.training import memory
 from electralab.training.phases import PhasedCollator, PhasedRows
 from electralab.training.progress import LinePrinter, ProgressBar
@@ -54,6 +55,9 @@ def build_trainer(
         on_nan: What happens at a step that is not finite: ``stop`` or ``skip``.
         phases: Parts of the training with rows of different lengths; none: it has one length.
     """
+    if isinstance(data.train, StreamedBlocks):
+        together = arguments.train_batch_size * arguments.gradient_accumulation_steps
+        data.train.expect(arguments.max_steps * together * arguments.world_size, seed=seed)
     collate, eval_collate = task.collators(data=data, seed=seed)
     rows = data.train
     if phases:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -71,6 +72,13 @@ class EpochSampler(Sampler[int]):
         return np.concatenate([whole[rng.permutation(full)].ravel(), order[whole.size :]])
 
 
+class InOrder(EpochSampler):
+    """Takes a data set in its own order, which is shuffled already; nothing is held in memory."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.length))
+
+
 class ProcessBatches(BatchSampler):
     """The batches of one of several processes, which together are those of one process.
 
@@ -116,10 +124,10 @@ class ProcessBatches(BatchSampler):
         return full + (left > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = list(self.sampler)
+        order = iter(self.sampler)
         together = self.batch_size * self.processes
-        for start in range(0, len(self) * together, together):
-            batches = order[start : start + together]
+        for _ in range(len(self)):
+            batches = list(islice(order, together))
             yield self._share(batches) or batches[-1:]
 
     def _share(self, batches: Sequence[int]) -> Sequence[int]:

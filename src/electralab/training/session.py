@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, Seq2SeqTrainingArguments
 from electralab import processes, untrusted
 from electralab.checking import phase_checks, trainer_args
 from electralab.config import Config
+from electralab.data.streaming import StreamedBlocks
 from electralab.errors import UserError
 from electralab.running import checkpoints
 from electralab.running import folder as files
@@ -135,12 +136,17 @@ def train(
         arguments.eval_on_start = False
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except UserError as error:
+        # What a loader's worker raises has its trace in it.
+        raise getattr(data.train, "failure", None) or error from None
     except UnpicklingError as error:
         raise UserError(
             f"`resume` must go on from tensors and numbers, but {checkpoint} holds other objects, "
             "which could run code; remove it to go on from the one before."
         ) from error
     finally:
+        if isinstance(data.train, StreamedBlocks):
+            data.train.close()
         if previews and previews.rows:
             run.log_table(previews.rows, "previews.json")
     if signals.cut:

@@ -16,12 +16,13 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
 from electralab.checking.trainer_args import SKIP, STOP
 from electralab.data.rows import EncodedRows
+from electralab.data.streaming import StreamedBlocks
 from electralab.running.folder import read_json
 from electralab.tasks.base import Task
 from electralab.training import checkpointing, memory, rate, together, window
 from electralab.training.health import Health
 from electralab.training.phases import PhasedRows, phased_loader
-from electralab.training.sampler import EpochSampler, ProcessBatches, by_length
+from electralab.training.sampler import EpochSampler, InOrder, ProcessBatches, by_length
 from electralab.training.signals import StopOnSignal
 from electralab.training.speed import Speed
 
@@ -77,6 +78,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
+        if isinstance(dataset, StreamedBlocks):
+            return InOrder(len(dataset), seed=self.args.seed)
         # Batches of like lengths have few pads; token blocks are full, and so are rows of several
         # texts. What is accumulated or lies on several devices stands together, so that one large
         # batch holds the same examples.
