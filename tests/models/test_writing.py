@@ -87,7 +87,12 @@ def test_what_the_encoder_made_is_not_made_again(monkeypatch):
     batch = {**inputs, "labels": torch.full((24, 3), 5)}
     read = model(**batch).encoder_last_hidden_state
     logits = target_logits(model, batch)
-    monkeypatch.setattr(type(model.get_encoder()), "forward", None)
+    encoder = type(model.get_encoder())
+
+    def refuse(self, *args, **kwargs):
+        pytest.fail("the encoder was asked again")
+
+    monkeypatch.setattr(encoder, "forward", refuse)
     assert torch.equal(write(model, inputs, read=read, **how), wanted)
     assert logits.shape == (24, 3, 12)
 

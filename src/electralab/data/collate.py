@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DataCollatorWithPadding
 
 from electralab.data.bins import first_fit_decreasing
 
@@ -43,21 +42,25 @@ class PaddingCollator:
         classes: int | None = None,
         multiple: int | None = None,
     ) -> None:
-        self.names = [name for name in names if name != "attention_mask"]
-        self.classes = classes
-        self._pad = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=multiple)
+        self.pads, self.classes, self.multiple = _pads(tokenizer, names), classes, multiple or 1
+        self.side = tokenizer.padding_side
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Returns ``(batch, seq_len)`` tensors, and ``labels`` where rows have them.
 
         These are ids of shape ``(batch,)``, scores of the same, or ``(batch, classes)``.
         """
-        inputs = [
-            {name: np.asarray(row[name]).tolist() for name in self.names if name in row}
-            for row in rows
-        ]
-        batch = self._pad(inputs)
-        found = {name: batch[name] for name in (*self.names, "attention_mask") if name in batch}
+        lengths = np.array([len(row["input_ids"]) for row in rows])
+        width = -(-int(lengths.max()) // self.multiple) * self.multiple
+        real = np.arange(width) < lengths[:, None]
+        if self.side == "left":
+            real = real[:, ::-1]
+        found = {"attention_mask": torch.from_numpy(real.astype(np.int64))}
+        for name, pad in self.pads.items():
+            if name in rows[0]:
+                filled = np.full(real.shape, pad, dtype=np.int64)
+                filled[real] = np.concatenate([row[name] for row in rows])
+                found[name] = torch.from_numpy(filled)
         return found | _labels(rows, self.classes)
 
 
@@ -86,12 +89,7 @@ class PackingCollator:
         names: Sequence[str],
         classes: int | None = None,
     ) -> None:
-        pads = {
-            "input_ids": tokenizer.pad_token_id,
-            "token_type_ids": getattr(tokenizer, "pad_token_type_id", 0),
-        }
-        self.pads = {name: pad for name, pad in pads.items() if name in names}
-        self.classes = classes
+        self.pads, self.classes = _pads(tokenizer, names), classes
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Returns a batch as `class_logits` takes it, and ``labels`` as `PaddingCollator` does.
@@ -136,6 +134,13 @@ class PackingCollator:
             "order": torch.from_numpy(where),
             **_labels(rows, self.classes),
         }
+
+
+def _pads(tokenizer: PreTrainedTokenizerBase, names: Sequence[str]) -> dict[str, int]:
+    """Returns what fills up each of the inputs that rows may have."""
+    types = getattr(tokenizer, "pad_token_type_id", 0)
+    pads = {"input_ids": tokenizer.pad_token_id, "token_type_ids": types}
+    return {name: pad for name, pad in pads.items() if name in names}
 
 
 def _labels(rows: list[dict[str, Any]], classes: int | None) -> dict[str, Tensor]:

@@ -48,6 +48,8 @@ class _Running:
         self.width = config.num_beams
         self.ids = ids  # (texts · width, written so far)
         self.numbers = torch.arange(len(ids) // self.width, device=ids.device)  # of the texts
+        ends = config._eos_token_tensor
+        self.eos = ids.new_empty(0) if ends is None else ends
         self.begun = False
 
     def logits(self) -> Tensor:
@@ -122,7 +124,7 @@ def _greedy(running: _Running, processor: Any) -> Tensor:
         tokens = processor(running.ids, running.logits()).argmax(-1)
         there = running.numbers[~ended]
         written[there, place] = tokens[~ended]
-        ended = ended | torch.isin(tokens, config._eos_token_tensor)
+        ended = ended | torch.isin(tokens, running.eos)
         if ended.all():
             break
         staying = ~ended if ended.float().mean() >= _FEWER else None
@@ -135,7 +137,7 @@ def _greedy(running: _Running, processor: Any) -> Tensor:
 def _beams(running: _Running, processor: Any) -> Tensor:
     """A text leaves when the best of its beams cannot come before the last of its endings."""
     config, width, prompt = running.config, running.width, running.ids.shape[1]
-    longest, eos, device = config.max_length, config._eos_token_tensor, running.ids.device
+    longest, eos, device = config.max_length, running.eos, running.ids.device
     texts = len(running.numbers)
     written = running.ids.new_full((texts, longest), config._pad_token_tensor)
     scores = torch.zeros(texts, width, device=device)
