@@ -18,9 +18,7 @@ _NARROWEST = 16  # a head that flex attention has a kernel for
 _WINDOWS = ("sliding_window", "local_attention", "attention_window")
 _ENOUGH = 10  # tokens of a row to try, where a token sees the whole of its text
 _PADS = 2  # of them
-_TOLERANCE = (
-    1e-4  # of the largest output; float32 differs by a hundredth of it, a leak by a hundred
-)
+_TOLERANCE = 1e-4  # of the largest output; float32 makes a hundredth of it, a leak a hundred times
 # What a model may raise that knows nothing of such inputs.
 _UNABLE = (TypeError, ValueError, RuntimeError, LookupError, AttributeError, AssertionError)
 
