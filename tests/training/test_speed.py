@@ -9,7 +9,7 @@ import torch
 from transformers import TrainerCallback
 
 from electralab.timing import MEMORY, MFU, SPEED, WAIT, in_words, typical
-from electralab.training import rate
+from electralab.training import checkpointing, rate
 from electralab.training.speed import Speed
 from tests.training.test_trainer import make_trainer
 
@@ -119,8 +119,15 @@ def logs_of(trainer) -> list[dict]:
     return [logs for logs in trainer.state.log_history if "loss" in logs]
 
 
-def test_a_training_logs_what_it_did_by_the_clock(tmp_path, clock):
+def test_a_training_logs_what_it_did_by_the_clock(tmp_path, clock, monkeypatch):
     """8 rows a step, 4 steps of 2 s a log, in which evaluations and checkpoints do not count."""
+    write = checkpointing.write
+
+    def slowly(*args, **kwargs):
+        clock.now += 500.0
+        write(*args, **kwargs)
+
+    monkeypatch.setattr(checkpointing, "write", slowly)
     speed = Speed(rate=1e6, clock=clock)
     steps = {"eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps", "save_steps": 6}
     trainer = make_trainer(tmp_path, callbacks=[Steps(clock)], speed=speed, **steps)
