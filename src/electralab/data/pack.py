@@ -11,10 +11,11 @@ from typing import BinaryIO
 import numpy as np
 
 from electralab.data.blocks import META, OFFSETS, TOKENS
+from electralab.data.ragged import Ragged, ragged
 
 
 def pack(
-    batches: Iterable[Sequence[Sequence[int]]],
+    batches: Iterable[Ragged | Sequence[Sequence[int]]],
     folder: Path,
     *,
     packing: str,
@@ -48,12 +49,12 @@ def pack(
     with open(folder / TOKENS, "wb") as file:
         rows = writer(file, dtype=dtype, max_length=max_length, cls_id=cls_id, sep_id=sep_id)
         for batch in batches:
-            documents = [document for document in batch if len(document)]
-            count["documents"] += len(documents)
-            count["without_tokens"] += len(batch) - len(documents)
-            if documents:
-                lengths = np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
-                flat = np.concatenate([np.asarray(document, dtype=dtype) for document in documents])
+            ids, lengths = ragged(batch)
+            count["without_tokens"] += int((lengths == 0).sum())
+            lengths = lengths[lengths > 0]
+            count["documents"] += len(lengths)
+            if len(lengths):
+                flat = ids.astype(dtype)
                 count["tokens"] += len(flat)
                 rows.add(flat, lengths)
         file.flush()
