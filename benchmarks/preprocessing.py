@@ -70,10 +70,10 @@ def data_config(path: Path, **changes: object) -> DataConfig:
     )
 
 
-def ours(path: Path, tokenizer: PreTrainedTokenizerBase, cache: Path) -> int:
+def ours(config: DataConfig, tokenizer: PreTrainedTokenizerBase, cache: Path) -> int:
     """Prepares a file; returns the number of tokens."""
     how = {"columns": {"text": "text"}, "encoder": None, "cache_dir": cache}
-    data = prepare(data=data_config(path), tokenizer=tokenizer, **how)
+    data = prepare(data=config, tokenizer=tokenizer, **how)
     assert not data.from_cache
     return sum(data.report["tokens"].values())
 
@@ -130,9 +130,10 @@ def main() -> None:
         ).save_pretrained(saved)
         tokenizer = AutoTokenizer.from_pretrained(saved)
         tokenizer.model_max_length = 1 << 40  # lest long texts give a warning
+        config = data_config(path)
         works = {
             ALONE: lambda: alone(texts, tokenizer),
-            OURS: lambda: ours(path, tokenizer, cache),
+            OURS: lambda: ours(config, tokenizer, cache),
             MAP: lambda: mapped(path, tokenizer, cache),
         }
         if options.profile:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from tqdm import tqdm
 
 from electralab.data import origin, sources
@@ -20,6 +21,7 @@ from electralab.data.files import held_out
 from electralab.data.looking import Look
 from electralab.data.on_disk import joined
 from electralab.data.pack import pack
+from electralab.data.ragged import Ragged
 from electralab.data.rows import RowEncoder, write_rows
 from electralab.data.texts import Texts
 from electralab.data.token_ids import plain_tokenizer, special_ids, threads, tokenised
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from electralab.config import DataConfig
     from electralab.data.prepare import TrainTokenizer
 
+_SIZE = struct.Struct("<Q").pack
 BATCH = 1000  # examples that are encoded in one go
 
 
@@ -187,7 +190,7 @@ def _packed(
 
 def _tokenised(
     documents: Texts, backend: Tokenizer, *, digest: Any, look: Look
-) -> Iterator[list[np.ndarray]]:
+) -> Iterator[Ragged]:
     """Yields token ids without special tokens, and feeds the texts to the fingerprint."""
     name = f"tokenising {documents.split}"
     with tqdm(total=len(documents), desc=name, unit=" documents", disable=None, delay=2) as bar:
@@ -201,6 +204,5 @@ def _tokenised(
 def _feed(digest: Any, texts: list[str | None]) -> None:
     # \xff is in no UTF-8
     encoded = [b"\xff" if text is None else text.encode() for text in texts]
-    sizes = np.fromiter(map(len, encoded), dtype="<u8", count=len(encoded)).tobytes()
-    parts = [part for at, text in enumerate(encoded) for part in (sizes[8 * at : 8 * at + 8], text)]
-    digest.update(b"".join(parts))
+    sizes = map(_SIZE, map(len, encoded))
+    digest.update(b"".join(chain.from_iterable(zip(sizes, encoded, strict=True))))

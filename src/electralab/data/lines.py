@@ -78,8 +78,8 @@ def decoded(file: BinaryIO, name: object) -> Iterator[str]:
         yield from block
 
 
-def blocks(file: BinaryIO, name: object) -> Iterator[list[str]]:
-    """Yields the lines of a stream likewise, many at a time."""
+def blocks(file: BinaryIO, name: object, *, ends: bool = True) -> Iterator[list[str]]:
+    """Yields the lines of a stream likewise, many at a time, with or without their ends."""
     position = number = 0  # bytes and lines that came before
     for block in _blocks(file, name):
         try:
@@ -87,14 +87,19 @@ def blocks(file: BinaryIO, name: object) -> Iterator[list[str]]:
                 raise ValueError
             found = block.decode("utf-8").split("\n")
         except ValueError:
-            yield from _one_by_one(block, name, position, number)
+            for lines in _one_by_one(block, name, position, number):
+                yield lines if ends else [line.rstrip("\r\n") for line in lines]
             raise AssertionError(f"{name}: {block!r} holds no mistake") from None
-        found = [*(f"{line}\n" for line in found[:-1]), *filter(None, found[-1:])]
         if not number:
             found[0] = found[0].removeprefix("\ufeff")
         position += len(block)
-        number += len(found)
-        yield found
+        last = found.pop()  # nothing, if the block ends with a line's end
+        number += len(found) + bool(last)
+        if ends:
+            found = [f"{line}\n" for line in found]
+        elif b"\r" in block:
+            found, last = [line.rstrip("\r") for line in found], last.rstrip("\r")
+        yield [*found, last] if block[-1:] != b"\n" else found
 
 
 def _blocks(file: BinaryIO, name: object) -> Iterator[bytes]:

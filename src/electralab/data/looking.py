@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from electralab.data.on_disk import distinct, found_in
+from electralab.data.ragged import Ragged, ragged
 from electralab.data.tally import Tally
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Look:
         self._classes: Counter[str] = Counter(dict.fromkeys(map(str, names), 0))
         self._scores = Tally()
 
-    def see_tokens(self, lengths: list[int], side: str = ROW) -> None:
+    def see_tokens(self, lengths: Sequence[int] | np.ndarray, side: str = ROW) -> None:
         """Takes the tokens of some examples, before truncation.
 
         Args:
@@ -65,10 +66,10 @@ class Look:
         """
         self._lengths.setdefault(side, Tally()).add(np.asarray(lengths, dtype=np.int32))
 
-    def see_documents(self, documents: Sequence[Sequence[int]]) -> None:
+    def see_documents(self, documents: Ragged | Sequence[Sequence[int]]) -> None:
         """Takes some documents of token blocks, as ids without special tokens."""
         ends = 2 if self._special else 0  # [CLS] and [SEP], where a document has a row of its own
-        self.see_tokens([len(document) + ends for document in documents])
+        self.see_tokens(ragged(documents).lengths + ends)
 
     def see_rows(
         self, examples: dict[str, list[Any]], columns: dict[str, list[Any]]

@@ -14,6 +14,7 @@ import numpy as np
 from electralab.data.bins import first_fit_decreasing
 from electralab.data.blocks import META, OFFSETS, TEXTS, TOKENS
 from electralab.data.offsets import Offsets
+from electralab.data.ragged import Ragged, ragged
 
 # Tokens of a window, whose texts make rows together. More would fill rows hardly better.
 WINDOW = 1 << 19
@@ -21,7 +22,7 @@ _ROWS = 64  # and so many rows at least, where they are very long
 
 
 def pack(
-    batches: Iterable[Sequence[Sequence[int]]],
+    batches: Iterable[Ragged | Sequence[Sequence[int]]],
     folder: Path,
     *,
     packing: str,
@@ -57,12 +58,12 @@ def pack(
         how = {"dtype": dtype, "max_length": max_length, "cls_id": cls_id, "sep_id": sep_id}
         rows = _WRITERS[packing](file, folder, stack, **how)
         for batch in batches:
-            documents = [document for document in batch if len(document)]
-            count["documents"] += len(documents)
-            count["without_tokens"] += len(batch) - len(documents)
-            if documents:
-                lengths = np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
-                flat = np.concatenate([np.asarray(document, dtype=dtype) for document in documents])
+            ids, lengths = ragged(batch)
+            count["without_tokens"] += int((lengths == 0).sum())
+            lengths = lengths[lengths > 0]
+            count["documents"] += len(lengths)
+            if len(lengths):
+                flat = ids.astype(dtype)
                 count["tokens"] += len(flat)
                 rows.add(flat, lengths)
         rows.finish()

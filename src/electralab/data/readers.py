@@ -72,8 +72,8 @@ def _text(path: Path, unit: str) -> Iterator[list[str | None]]:
 
 def _lines(path: Path) -> Iterator[list[list[str | None]]]:
     with opened(path) as file:
-        for block in blocks(file, path):
-            yield [[line.rstrip("\r\n") for line in block]]
+        for block in blocks(file, path, ends=False):
+            yield [block]
 
 
 def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[list[str | None]]:

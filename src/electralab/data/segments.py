@@ -191,6 +191,7 @@ class Writer:
             )
             meta = {"rows": count["rows"], "documents": documents}
             (unfinished / META).write_text(json.dumps(meta))
+            shutil.rmtree(final, ignore_errors=True)  # one behind a gap that somebody made
             os.replace(unfinished, final)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)

@@ -8,19 +8,20 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import chain, pairwise
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from electralab.data.batches import PIECE, pieces
+from electralab.data.ragged import Ragged
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
-AHEAD = 2  # batches that are being tokenised while an earlier one is used
+AHEAD = 2  # batches that are tokenised while an earlier one is used, each in its thread
 
 
 def plain_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
@@ -36,7 +37,7 @@ def plain_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
 
 def tokenised(
     batches: Iterable[list[str]], backend: Tokenizer
-) -> Iterator[tuple[list[str], list[np.ndarray]]]:
+) -> Iterator[tuple[list[str], Ragged]]:
     """Yields texts and their ids without special tokens.
 
     The Rust tokenizer works without Python's lock: texts are read and ids are packed meanwhile.
@@ -46,29 +47,28 @@ def tokenised(
         backend: As of `plain_tokenizer`.
     """
     running: deque[tuple[list[str], Future]] = deque()
-    with ThreadPoolExecutor(1) as thread:
+    with ThreadPoolExecutor(AHEAD) as pool:
         for texts in chain(batches, [None] * AHEAD):
             if texts is not None:
-                running.append((texts, thread.submit(ids_of, texts, backend)))
+                running.append((texts, pool.submit(ids_of, texts, backend)))
             if running and (texts is None or len(running) > AHEAD):
                 done, ids = running.popleft()
                 yield done, ids.result()
 
 
-def ids_of(texts: list[str], backend: Tokenizer) -> list[np.ndarray]:
+def ids_of(texts: list[str], backend: Tokenizer) -> Ragged:
     """Returns the ids of some texts; one that is longer than a piece is encoded piece by piece."""
     parts = texts
     if any(len(text) > PIECE for text in texts):
         parts = [piece for text in texts for piece in pieces(text)]
-    flat, ends = array("I"), [0]
+    flat, ends = array("I"), []
     for encoding in backend.encode_batch_fast(parts, add_special_tokens=False):
         flat.fromlist(encoding.ids)  # three times as fast as `numpy.asarray`
         ends.append(len(flat))
     if parts is not texts:
-        counts = [sum(1 for _ in pieces(text)) for text in texts]
-        ends = [ends[at] for at in (0, *np.cumsum(counts).tolist())]
-    ids = np.frombuffer(flat, dtype=np.uint32)
-    return [ids[start:end] for start, end in pairwise(ends)]
+        counts = np.cumsum([sum(1 for _ in pieces(text)) for text in texts])
+        ends = [ends[last - 1] for last in counts.tolist()]
+    return Ragged(np.frombuffer(flat, dtype=np.uint32), np.diff(ends, prepend=0))
 
 
 @contextmanager

@@ -30,7 +30,8 @@ def lines(data: Prepared) -> list[str]:
         if count
     )
     return [
-        f"data   {report['documents']['read']:,} documents"
+        f"data   {'a stream; its first ' if 'stream' in report else ''}"
+        f"{report['documents']['read']:,} documents"
         + (f" (dropped: {dropped})" if dropped else "")
         + (", from the cache" if data.from_cache else ""),
         *(
