@@ -34,22 +34,23 @@ def autocast_dtype(values: Tensor) -> torch.dtype | None:
 def encode(
     electra: ElectraModel,
     input_ids: Tensor,
-    *,
-    positions: Tensor | None = None,
     attention_mask: Tensor | None = None,
     segments: Tensor | None = None,
     position_ids: Tensor | None = None,
+    *,
+    positions: Tensor | None = None,
 ) -> Tensor:
     """Returns the encoder's output, of shape ``(batch, seq_len, hidden_size)``.
 
     Args:
         electra: The encoder; dropout and gradient checkpointing are as it has them.
         input_ids: Of shape ``(batch, seq_len)``.
-        positions: Where the output is wanted, of shape ``(batch, K)``, which is the result's shape
-            then; none: everywhere.
         attention_mask: 1 at real tokens, of shape ``(batch, seq_len)``; none: all are real.
-        segments: Which text of its row a token belongs to; see `apart.encoder_inputs`.
-        position_ids: A token's place in its own text.
+        segments: The number of a token's text in its row, 1 and up, 0 at pads, of the same shape;
+            none: a text a row.
+        position_ids: A token's place in its own text, of the same shape.
+        positions: Where alone the output is wanted, of shape ``(batch, K)``, which is the result's
+            shape then; none: everywhere.
     """
     hidden = electra.embeddings(input_ids=input_ids, position_ids=position_ids)
     if hasattr(electra, "embeddings_project"):

@@ -162,23 +162,9 @@ class RtdPair(PreTrainedModel):
         hidden = self._fill_hidden(input_ids, positions, attention_mask, segments, position_ids)
         return self.generator.generator_lm_head(hidden)
 
-    def _fill_hidden(
-        self,
-        input_ids: Tensor,
-        positions: Tensor,
-        attention_mask: Tensor | None,
-        segments: Tensor | None,
-        position_ids: Tensor | None,
-    ) -> Tensor:
+    def _fill_hidden(self, input_ids: Tensor, positions: Tensor, *marks: Tensor | None) -> Tensor:
         """Returns what the output table is multiplied with, of shape ``(batch, K, width)``."""
-        hidden = encode(
-            self.generator.electra,
-            input_ids,
-            positions=positions,
-            attention_mask=attention_mask,
-            segments=segments,
-            position_ids=position_ids,
-        )
+        hidden = encode(self.generator.electra, input_ids, *marks, positions=positions)
         return self.generator.generator_predictions(hidden)
 
     def doubt_logits(
@@ -189,13 +175,8 @@ class RtdPair(PreTrainedModel):
         position_ids: Tensor | None = None,
     ) -> Tensor:
         """Returns logits of shape ``(batch, seq_len)``, above 0 where a token looks replaced."""
-        hidden = encode(
-            self.discriminator.electra,
-            input_ids,
-            attention_mask=attention_mask,
-            segments=segments,
-            position_ids=position_ids,
-        )
+        marks = (attention_mask, segments, position_ids)
+        hidden = encode(self.discriminator.electra, input_ids, *marks)
         return at_least_float32(self.discriminator.discriminator_predictions(hidden))
 
     def _fill(
