@@ -3,7 +3,7 @@
     python -m benchmarks.rtd_curves [--steps 300] [--seeds 5]
 
 A tiny pair on rows of a small Markov chain, so that there is something to learn. For each seed the
-fast step and the plain one (🤗's forward pass, logits at every position) start from the same weights
+fast step and the plain one (🤗's forward pass, logits at every position) start from equal weights
 and see the same batches; the other seeds show how far chance moves a curve.
 """
 

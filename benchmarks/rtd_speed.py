@@ -60,8 +60,7 @@ def main() -> None:
 
     how = {"half": half, "attention": options.attention}
     ways = [ours(options.model, batches(options.packing), **how)]
-    if not options.only_ours:
-        ways += others(options.model, lambda: padded(rows, 32), half=False)
+    ways += others(options.others, options.model, lambda: padded(rows, 32), half=False)
     ways += [
         ours(options.model, batches(options.packing), label=label, **(how | change))
         for label, change in variants(options)

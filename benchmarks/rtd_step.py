@@ -26,9 +26,8 @@ def main() -> None:
     how = {"half": half, "attention": options.attention}
     same = itertools.repeat(batch)
     ways = [ours(options.model, same, **how)]
-    if not options.only_ours:
-        rows = batch["input_ids"]
-        ways += others(options.model, lambda: itertools.repeat(rows), half=half)
+    rows = batch["input_ids"]
+    ways += others(options.others, options.model, lambda: itertools.repeat(rows), half=half)
     ways += [
         ours(options.model, same, label=label, **(how | change))
         for label, change in variants(options)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import transformers
 from torch import Tensor, nn
 
 from benchmarks.common import load_pair
@@ -21,7 +22,7 @@ from electralab.models.flops import pair_costs
 from electralab.models.rtd import RtdPair
 from electralab.training.rate import matrix_rate
 
-OURS, TUTORIAL = "ours", "the tutorial's way"
+OURS = "ours"
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 # What is left out or taken in, one at a time; the others stay.
 TRICKS: dict[str, dict[str, Any]] = {
@@ -78,14 +79,16 @@ def ours(name: str, batches: Iterator[Any], *, half: bool, label: str = OURS, **
     return Way(name=label, step=step, batches=batches, speeds=[])
 
 
-def others(name: str, batches: Callable[[], Iterator[Tensor]], *, half: bool) -> list[Way]:
+def others(
+    names: list[str], model_name: str, batches: Callable[[], Iterator[Tensor]], *, half: bool
+) -> list[Way]:
     """Returns the ways of others on rows of tokens; those not installed are said to be left out."""
-    pair = load_pair(name)
-    builders = {TUTORIAL: _tutorial, "electra-pytorch": _electra_pytorch, "rtd-gdes": _rtd_gdes}
+    transformers.utils.logging.disable_progress_bar()
+    pair = load_pair(model_name)
     ways = []
-    for label, build in builders.items():
+    for label in names:
         try:
-            model, loss = build(pair)
+            model, loss = _BUILDERS[label](pair)
         except ImportError as error:
             print(f"{label} is left out: {error}")
             continue
@@ -144,7 +147,9 @@ def add_options(parser: Any) -> None:
         "--tricks", action="store_true", help="also ours with one trick left out at a time"
     )
     parser.add_argument("--compiled", action="store_true", help="also ours compiled")
-    parser.add_argument("--only-ours", action="store_true", help="leaves others out")
+    parser.add_argument(
+        "--others", nargs="*", default=list(_BUILDERS), choices=list(_BUILDERS), metavar="WHO"
+    )
 
 
 def is_half(options: Any) -> bool:
@@ -225,3 +230,6 @@ def _rtd_gdes(pair: RtdPair) -> tuple[nn.Module, Callable]:
         return said.loss + 0.5 * _disc_loss(doubt, _build_disc_labels(masked, MASK), mask)
 
     return model, loss
+
+
+_BUILDERS = {"tutorial": _tutorial, "electra-pytorch": _electra_pytorch, "rtd-gdes": _rtd_gdes}
