@@ -37,6 +37,7 @@ TASKS = {
     "mlm": ["task=mlm", *RTD[:2], *(word for word in TINY if "generator" not in word), *STEPS, OFF],
     "classification": [*classifying.words("rows.csv"), *STEPS, OFF],
     "translation": [*translating.words("pairs.jsonl"), *STEPS, OFF],
+    "phases": [*RTD, "task.phases=[{length:16,share:0.5},{length:32,share:0.5}]", *STEPS, OFF],
 }
 LONG = [
     *RTD,

@@ -51,7 +51,11 @@ def show_data(config: Config, data: Prepared, *, stages: Mapping[str, str] | Non
         stages: In a chain, the stage of each group, whose keys are named with it.
     """
     lines = data_report.lines(data)
-    lines += [f"       {line}" for line in phase_checks.in_words(phase_checks.plan(config))]
+    phases = phase_checks.plan(config)
+    lines += [
+        f"       {line}, {100 * data.by_length[phase.length].filled:.1f} % filled"
+        for line, phase in zip(phase_checks.in_words(phases), phases, strict=True)
+    ]
     say(*(in_stages(line, stages) for line in lines) if stages else lines)
     counts.keep(config, data.report)
 
