@@ -13,30 +13,9 @@ import resource
 import statistics
 import sys
 
-import torch
-import torch.nn.functional as F
-
 from benchmarks.common import load_pair, random_batch
+from benchmarks.plain_pair import EveryPosition
 from electralab.models.rtd import RtdPair
-from electralab.models.sampling import sample
-
-
-class EveryPosition(RtdPair):
-    """The same pair, with logits at every position, as the tutorial's step has them."""
-
-    def forward(self, input_ids, masked_ids, positions, chosen, uniforms, **_):
-        logits = self.generator(masked_ids).logits  # (B, L, V)
-        labels = torch.full_like(input_ids, -100)
-        labels.scatter_(1, positions, torch.where(chosen, input_ids.gather(1, positions), -100))
-        mlm = F.cross_entropy(logits.flatten(0, 1), labels.flatten())
-        index = positions.unsqueeze(-1).expand(-1, -1, logits.shape[-1])
-        drawn = sample(logits.detach().gather(1, index), uniforms)
-        drawn = torch.where(chosen, drawn, input_ids.gather(1, positions))
-        corrupted = input_ids.scatter(1, positions, drawn)
-        doubt = self.doubt_logits(corrupted)
-        replaced = (corrupted != input_ids).to(doubt.dtype)
-        disc = F.binary_cross_entropy_with_logits(doubt, replaced)
-        return mlm + self.config.disc_weight * disc
 
 
 def peak() -> int:
@@ -50,9 +29,8 @@ def measure(kind: str, model: str, batch_size: int, length: int, queue) -> None:
     loaded = peak()
     for _ in range(2):
         out = pair(**batch)
-        loss = out if kind == "every" else out.loss
-        loss.backward()
-        del out, loss
+        out.loss.backward()
+        del out
     queue.put(peak() - loaded)
 
 

@@ -25,10 +25,10 @@ from electralab.checking.metrics import EVAL_METRICS
 from electralab.cli import main
 from electralab.timing import TIMING_METRICS
 from tests.conftest import TINY, write_corpus
-from tests.mistakes import chains, inputs, labels, mlm, models, runs, texts, translation
+from tests.mistakes import chains, inputs, labels, mlm, models, rows, runs, texts, translation
 from tests.mistakes.case import RUN, Base, Place, read, train
 
-FILES = (texts, mlm, models, runs, translation, labels, chains, inputs)
+FILES = (texts, mlm, models, rows, runs, translation, labels, chains, inputs)
 CASES = {name: case for file in FILES for name, case in file.case.items()}
 LINES = yaml.safe_load((Path(inputs.__file__).parent / "lines.yaml").read_text(encoding="utf-8"))
 SECONDS = 30  # a mistake is said within; a busy machine included

@@ -67,9 +67,10 @@ class DataConfig(Section):
     columns: Columns
     unit: Literal["line", "file"]
     limit: Size
+    streaming: bool
     max_length: Annotated[int, Field(ge=8)]
     max_target_length: Annotated[int, Field(ge=8)] | None
-    packing: Literal["concat", "none"]
+    packing: Literal["concat", "separate", "none"]
     clean: Clean
     split: Split
     num_proc: Size

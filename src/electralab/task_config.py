@@ -11,6 +11,16 @@ from electralab.schema import Count, Part, Section, Share, Size, Text
 Examples = Annotated[int, Field(ge=1, le=20)]
 
 
+class PhaseConfig(Section):
+    """An item of `task.phases`: a part of the training whose rows have one length."""
+
+    length: Annotated[int, Field(ge=8)]
+    share: Annotated[float, Field(gt=0, le=1)]
+
+
+Phases = Annotated[list[PhaseConfig], Field(min_length=1)] | None
+
+
 class RtdConfig(Section):
     """`task=rtd`: replaced token detection (Clark et al. 2020)."""
 
@@ -21,6 +31,7 @@ class RtdConfig(Section):
     gen_weight: Annotated[float, Field(ge=0)]
     temperature: Annotated[float, Field(gt=0)]
     eval_mask_prob: Share
+    phases: Phases = None
     preview_steps: Size
     preview_examples: Examples
 
@@ -34,6 +45,7 @@ class MlmConfig(Section):
     random_share: Part
     whole_word: bool
     eval_mask_prob: Share
+    phases: Phases = None
     preview_steps: Size
     preview_examples: Examples
 

@@ -65,7 +65,7 @@ def test_the_shipped_configuration_is_valid(shipped):
         ({"data__max_length": 3}, "`data.max_length` must be at least 8, but is 3 instead."),
         (
             {"data__packing": "tight"},
-            "`data.packing` must be `concat` or `none`, but is 'tight' instead.",
+            "`data.packing` must be one of `concat`, `separate`, `none`, but is 'tight' instead.",
         ),
         (
             {"data__limit": True},
@@ -99,6 +99,31 @@ def test_the_shipped_configuration_is_valid(shipped):
             {"trainer__warmup_steps": "None"},
             "`trainer.warmup_steps` must not be the text None; write trainer.warmup_steps=null for no "
             "value.",
+        ),
+        (
+            {"task__phases": [{"length": 4, "share": 1}]},
+            "`task.phases.0.length` must be at least 8, but is 4 instead.",
+        ),
+        (
+            {"task__phases": [{"length": 64, "share": 0.5}, {"length": 64, "share": "all"}]},
+            "`task.phases.1.share` must be a number above 0 and at most 1, but is 'all' instead.",
+        ),
+        (
+            {"task__phases": [{"length": 64, "share": 1, "lenght": 2}]},
+            "`task.phases.0.lenght` is no key; did you mean `task.phases.0.length`?",
+        ),
+        (
+            {"task__phases": [{"length": 64}]},
+            "`task.phases.0.share` must be set, but its key is missing.",
+        ),
+        (
+            {"task__phases": [64]},
+            "`task.phases.0` must be a mapping of keys, but is 64 instead.",
+        ),
+        (
+            {"task__phases": {"64": 1}},
+            "`task.phases` must be a list of mappings with the keys length and share or null, but is "
+            '{"64": 1} instead.',
         ),
         ({"data__path": "???"}, "`data.path` must be set, for example with data.path=…"),
     ],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from electralab.data.collate import PaddingCollator
+from electralab.data.collate import PackingCollator, PaddingCollator
 from tests.tasks.classifying import tokenizer
 
 NAMES = ["input_ids", "attention_mask", "token_type_ids"]
@@ -52,3 +52,31 @@ def test_scores_and_several_labels():
     labels = PaddingCollator(**made, classes=3)(sets)["labels"]
     assert labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
     assert "labels" not in PaddingCollator(**made)(rows)
+
+
+@pytest.mark.parametrize("count", [1, 2, 33])
+def test_texts_share_rows_and_each_keeps_its_tokens_types_places_and_label(count):
+    rng = np.random.default_rng(count)
+    rows = []
+    for number, length in enumerate(rng.integers(3, 40, count)):
+        ids, types = rng.integers(5, 300, length), rng.integers(0, 2, length)
+        rows.append({"input_ids": ids, "token_type_ids": types, "labels": number})
+    made = tokenizer()
+    batch = PackingCollator(tokenizer=made, names=NAMES)(rows)
+    assert batch["labels"].tolist() == list(range(count))
+    packed, width = batch["input_ids"].shape
+    assert width % 8 == 0 and width - 8 < max(len(row["input_ids"]) for row in rows) <= width
+    assert packed <= 11 / 9 * sum(len(row["input_ids"]) for row in rows) / width + 1
+    first = batch["picked"].flatten()[batch["order"]].tolist()
+    for row, start, place in zip(rows, first, batch["order"].tolist(), strict=True):
+        length, line = len(row["input_ids"]), place // batch["picked"].shape[1]
+        own = slice(start, start + length)
+        for name in ("input_ids", "token_type_ids"):
+            assert batch[name][line, own].tolist() == row[name].tolist()
+        assert batch["position_ids"][line, own].tolist() == list(range(length))
+        [segment] = set(batch["segments"][line, own].tolist())
+        assert segment > 0 and (batch["segments"][line] == segment).sum() == length
+    real = batch["attention_mask"].bool()
+    assert real.sum() == sum(len(row["input_ids"]) for row in rows)
+    assert torch.equal(real, batch["segments"] > 0)
+    assert (batch["input_ids"][~real] == made.pad_token_id).all()

@@ -88,10 +88,11 @@ def test_a_mended_file_is_read_where_a_damaged_one_was_refused(tmp_path, data_co
 
 def test_a_line_that_never_ends_is_not_read_to_its_end(monkeypatch):
     monkeypatch.setattr(module, "LONGEST", 10)
+    monkeypatch.setattr(module, "CHUNK", 8)
     stream = io.BytesIO(b"short\n" + b"x" * 1000)
     with pytest.raises(UserError, match=r"^a, line 2: a line must be shorter than 10 bytes"):
         list(module.decoded(stream, "a"))
-    assert stream.tell() == 16
+    assert stream.tell() <= 16 + 8
 
 
 def test_a_parquet_file_is_not_sought_behind_a_compression(tmp_path):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from electralab.data import batches, build, origin
+from electralab.data import batches, origin, token_ids
 from electralab.data import prepare as preparing
 from electralab.data.batches import pieces
 from electralab.data.parallel import ParallelEncoder
@@ -37,7 +37,7 @@ def test_a_long_document_has_the_same_ids_in_pieces(
         "tokenizer": given or tokenizer,
     }
     whole = preparing.prepare(**how, cache_dir=tmp_path / "whole")
-    for module in (batches, build):
+    for module in (batches, token_ids):
         monkeypatch.setattr(module, "PIECE", 50)
     cut = preparing.prepare(**how, cache_dir=tmp_path / "cut")
     assert cut.train.tokens.tolist() == whole.train.tokens.tolist()

@@ -139,8 +139,9 @@ def test_of_packed_blocks_nothing_is_cut_off(data_config):
     assert (tokens["max"], tokens["limit"], tokens["truncated"]) == (20, None, 0)
 
 
-def test_a_document_a_row_is_cut_off_with_its_special_tokens(data_config):
-    look = Look(kept=kept(text=["a"] * 3), data=data_config(source="text", packing="none"))
+@pytest.mark.parametrize("packing", ["separate", "none"])
+def test_a_document_of_its_own_is_cut_off_with_its_special_tokens(data_config, packing):
+    look = Look(kept=kept(text=["a"] * 3), data=data_config(source="text", packing=packing))
     look.see_documents([[1] * 15, [1] * 14, [1]])  # of 16 in all, 14 are the text's
     found = look.report()
     assert found["special_tokens"] is True

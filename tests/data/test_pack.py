@@ -74,6 +74,42 @@ def test_one_document_a_row_is_cut_off_at_max_length(tmp_path, seed, size):
     assert blocks.lengths.tolist() == [len(row) for row in expected]
 
 
+def texts_of(example):
+    """Returns the texts of a row."""
+    return [ids.tolist() for ids in np.split(example["input_ids"], example["starts"][1:])]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("window", [1, 200, 1 << 19])
+def test_every_document_stands_in_one_row_and_is_cut_off_at_max_length_alone(
+    tmp_path, seed, window, monkeypatch
+):
+    monkeypatch.setattr("electralab.data.pack.WINDOW", window)
+    monkeypatch.setattr("electralab.data.pack._ROWS", 1)
+    rng = np.random.default_rng(seed)
+    rows, max_length = documents(rng, 60), int(rng.integers(8, 40))
+    count, blocks = packed(tmp_path, batched(rows, 7), packing="separate", max_length=max_length)
+    found = [texts_of(blocks[i]) for i in range(len(blocks))]
+    expected = [[CLS, *row[: max_length - 2], SEP] for row in rows if row]
+    assert sorted(text for texts in found for text in texts) == sorted(expected)
+    assert all(len(blocks[i]["input_ids"]) <= max_length for i in range(len(blocks)))
+    assert blocks.lengths.tolist() == [sum(map(len, texts)) for texts in found]
+    assert count["rows"] == len(blocks) and blocks.texts == count["documents"] == len(expected)
+    assert blocks.filled == pytest.approx(sum(map(len, expected)) / (len(blocks) * max_length))
+    assert count["tokens"] == sum(map(len, rows))
+
+
+def test_rows_of_several_texts_are_the_same_whatever_the_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr("electralab.data.pack.WINDOW", 300)
+    monkeypatch.setattr("electralab.data.pack._ROWS", 1)
+    rows = documents(np.random.default_rng(3), 200)
+    for size in (1, 9, 1000):
+        packed(tmp_path / str(size), batched(rows, size), packing="separate", max_length=50)
+    names = ("tokens.bin", "offsets.npy", "texts.npy", "blocks.json")
+    contents = [[(tmp_path / str(s) / n).read_bytes() for n in names] for s in (1, 9, 1000)]
+    assert contents[0] == contents[1] == contents[2]
+
+
 @pytest.mark.parametrize(
     ("vocab_size", "dtype"), [(100, "uint16"), (65536, "uint16"), (65537, "uint32")]
 )
@@ -85,15 +121,15 @@ def test_ids_keep_their_value_in_two_or_four_bytes(tmp_path, vocab_size, dtype):
     assert blocks[0]["input_ids"].tolist() == [CLS, *row, SEP]
 
 
-@pytest.mark.parametrize("packing", ["concat", "none"])
+@pytest.mark.parametrize("packing", ["concat", "separate", "none"])
 def test_less_than_a_row_of_text_and_none_at_all(tmp_path, packing):
     for name, batches in {"none": [], "empty": [[[]]], "short": [[[7, 8]]]}.items():
         count, blocks = packed(tmp_path / name, batches, packing=packing)
-        rows = 1 if (packing, name) == ("none", "short") else 0
+        rows = 1 if packing != "concat" and name == "short" else 0
         assert len(blocks) == count["rows"] == rows
 
 
-@pytest.mark.parametrize("packing", ["concat", "none"])
+@pytest.mark.parametrize("packing", ["concat", "separate", "none"])
 def test_an_index_beyond_the_length_is_the_same_row_in_a_later_epoch(tmp_path, packing):
     rng = np.random.default_rng(0)
     _, blocks = packed(tmp_path, [documents(rng, 30)], packing=packing)
@@ -106,7 +142,7 @@ def test_an_index_beyond_the_length_is_the_same_row_in_a_later_epoch(tmp_path, p
         blocks[-1]
 
 
-@pytest.mark.parametrize("packing", ["concat", "none"])
+@pytest.mark.parametrize("packing", ["concat", "separate", "none"])
 def test_pickling_carries_no_tokens(tmp_path, packing):
     rng = np.random.default_rng(0)
     _, blocks = packed(tmp_path, [documents(rng, 5000)], packing=packing)

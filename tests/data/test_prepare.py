@@ -59,6 +59,41 @@ def test_rows_are_the_documents_of_each_split(text_config, tokenizer, tmp_path, 
     assert data.tokenizer is tokenizer
 
 
+@pytest.mark.parametrize("packing", ["concat", "separate", "none"])
+def test_how_full_rows_are_is_known_of_what_was_prepared_before_too(
+    text_config, tokenizer, tmp_path, packing
+):
+    config = text_config({"packing": packing})
+    data = prepare(data=config, tokenizer=tokenizer, cache_dir=tmp_path)
+    assert "packing" not in json.loads((data.folder / "meta.json").read_text())["report"]
+    again = prepare(data=config, tokenizer=tokenizer, cache_dir=tmp_path)
+    assert again.from_cache
+    for found in (data.report["packing"], again.report["packing"]):
+        assert found["kind"] == packing
+        for split, blocks in (("train", data.train), ("validation", data.validation)):
+            tokens = sum(map(len, rows(blocks)))
+            texts = data.report["documents"][split]
+            assert found[split] == {
+                "texts_a_row": pytest.approx(texts / len(blocks)),
+                "filled": pytest.approx(tokens / (len(blocks) * config.max_length)),
+            }
+
+
+def test_texts_kept_apart_are_those_of_a_row_each(text_config, tokenizer, tmp_path):
+    found = {}
+    for packing in ("separate", "none"):
+        config = text_config({"packing": packing})
+        data = prepare(data=config, tokenizer=tokenizer, cache_dir=tmp_path)
+        examples = [
+            blocks[i] for blocks in (data.train, data.validation) for i in range(len(blocks))
+        ]
+        texts = [np.split(row["input_ids"], row.get("starts", [0])[1:]) for row in examples]
+        found[packing] = sorted(text.tolist() for row in texts for text in row)
+        found[f"{packing} unigram"] = data.unigram.tolist()
+    assert found["separate"] == found["none"]
+    assert found["separate unigram"] == found["none unigram"]
+
+
 def test_concatenated_rows_lose_less_than_one_row_a_split(text_config, tokenizer, tmp_path):
     data = prepare(data=text_config(), tokenizer=tokenizer, cache_dir=tmp_path)
     for split, blocks in (("train", data.train), ("validation", data.validation)):
@@ -205,6 +240,7 @@ def test_a_second_time_nothing_is_read_and_datasets_is_not_imported(
     [
         {"max_length": 17},
         {"packing": "none"},
+        {"packing": "separate"},
         {"limit": 150},
         {"clean.drop_empty": False},
         {"clean.drop_duplicates": True},

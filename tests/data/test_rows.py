@@ -49,6 +49,11 @@ def test_an_index_beyond_the_length_is_the_same_row_in_a_later_epoch(rows):
         rows[-1]
 
 
+def test_the_rows_of_a_batch_are_read_at_once(rows):
+    wanted = [3, 250, 99, 3, 100]
+    assert rows.__getitems__(wanted) == [rows[index] for index in wanted]
+
+
 def test_a_worker_opens_the_file_itself(tmp_path):
     write_rows([*batches(7)] * 50, tmp_path)
     rows = EncodedRows(tmp_path)

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from transformers import AutoTokenizer
 
-from electralab.data.tokenizer import sample, train_wordpiece
+from electralab.data.tokenizer import sample_stride, train_wordpiece
 
 KOREAN = [
     "영화 정말 재미있어요",
@@ -99,6 +99,6 @@ def test_case_is_folded_only_where_wanted():
 
 
 def test_a_sample_is_evenly_spaced_and_of_about_the_size_wanted():
-    assert list(sample([10] * 5, characters=100)) == [0, 1, 2, 3, 4]
-    assert list(sample([10] * 8, characters=40)) == [0, 2, 4, 6]
-    assert len(sample([7] * 1000, characters=700)) == 100
+    assert sample_stride(50, wanted=100) == 1
+    assert sample_stride(80, wanted=40) == 2
+    assert sample_stride(7000, wanted=699) == 11

@@ -48,6 +48,20 @@ def _decoder(place: Place) -> list[str]:
     return [*sizes, "model=auto", f"model.name_or_path=./{folder}"]
 
 
+def _shared_layers(place: Place) -> list[str]:
+    """Returns words of a packed run from an ALBERT, whose layers are all the same one."""
+    from transformers import AlbertConfig, AlbertForSequenceClassification
+
+    write_csv(place.path / "a.csv", GOOD)
+    folder = Path(place.folder("albert"))
+    sizes = {"vocab_size": 300, "embedding_size": 8, "hidden_size": 16, "num_hidden_layers": 2}
+    sizes |= {"num_attention_heads": 2, "intermediate_size": 16, "initializer_range": 0.3}
+    AlbertForSequenceClassification(AlbertConfig(**sizes)).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    own = [word for word in words("a.csv") if not word.startswith("model")]
+    return [*own, "model=auto", f"model.name_or_path=./{folder}", "data.packing=separate"]
+
+
 table("one-class-only", [(text, "word") for text, _ in GOOD], "two classes", "'word'")
 table(
     "labels-apart-by-a-blank",
@@ -112,3 +126,4 @@ key(
 )
 key("metric-of-another-problem", "trainer.metric_for_best_model=eval_pearson", "eval_pearson")
 case("decoder-for-classes", _decoder, "`model.name_or_path`", "an encoder", "'t5'")
+case("packing-for-another-make", _shared_layers, "`data.packing` must be none", "'albert'")

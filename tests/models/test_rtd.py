@@ -133,20 +133,116 @@ def test_the_vocabulary_is_computed_at_chosen_positions_only():
     assert seen.rows <= max(batch["positions"].numel(), 90)
 
 
-def test_a_step_reads_nothing_back_from_the_device():
+def batches() -> dict[str, dict[str, torch.Tensor]]:
+    """Full rows, rows with pads, and rows of two texts each."""
+    full, padded = make_collator()(make_examples([30] * 4)), make_collator()(make_examples([30, 9]))
+    half = torch.arange(32) // 16
+    marks = {"segments": (half + 1).expand(4, -1), "position_ids": (torch.arange(32) % 16)[None]}
+    return {"full": full, "padded": padded, "apart": full | marks}
+
+
+KINDS = ["full", "padded", "apart"]
+ATTENTIONS = ["eager", "sdpa"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_a_step_reads_nothing_back_from_the_device(kind, attention):
     """Meta tensors have no data: whatever needs a value to go on would raise here."""
     pair = make_pair().to("meta").train()
-    batch = {k: v.to("meta") for k, v in make_collator()(make_examples([30] * 4)).items()}
-    out = pair(**batch)
+    pair.set_attn_implementation(attention)
+    out = pair(**{name: value.to("meta") for name, value in batches()[kind].items()})
     out.loss.backward()
     assert out.statistics.shape == (len(RtdStatistics.names),)
 
 
-def test_a_step_is_one_graph():
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_is_one_graph_of_fixed_shapes(kind):
     torch._dynamo.reset()
-    pair, batch = make_pair().train(), make_collator()(make_examples([30] * 2))
-    explained = torch._dynamo.explain(pair)(**batch)
-    assert explained.graph_break_count == 0, explained.break_reasons
+    torch._dynamo.utils.counters.clear()
+    pair, batch = make_pair().train(), batches()[kind]
+    step = torch.compile(pair, backend="aot_eager", fullgraph=True, dynamic=False)
+    for _ in range(2):
+        loss = step(**batch).loss
+    loss.backward()
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    torch.testing.assert_close(loss, pair(**batch).loss)
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_texts_of_a_row_are_as_each_alone(pair, attention):
+    pair = pair.double().eval()
+    pair.set_attn_implementation(attention)
+    examples = make_examples([12, 9, 7])
+    alone = make_collator(mask_prob=0.4)(examples)
+    lengths = alone["attention_mask"].sum(1)
+    chosen, begin = alone["chosen"], lengths.cumsum(0) - lengths
+
+    def joined(values: torch.Tensor) -> torch.Tensor:
+        """Returns the tokens of all texts in one row, and three pads."""
+        return torch.nn.functional.pad(values[alone["attention_mask"].bool()], (0, 3))[None]
+
+    places = torch.arange(alone["input_ids"].shape[1]).expand_as(alone["input_ids"])
+    together = {
+        "input_ids": joined(alone["input_ids"]),
+        "masked_ids": joined(alone["masked_ids"]),
+        "positions": (alone["positions"] + begin[:, None])[chosen][None],
+        "chosen": chosen[chosen][None],
+        "uniforms": alone["uniforms"][chosen][None],
+        "attention_mask": joined(torch.ones_like(places)),
+        "segments": joined(torch.arange(1, 4)[:, None].expand_as(places)),
+        "position_ids": joined(places),
+    }
+    gradients = []
+    for batch in (alone, together):
+        pair.zero_grad()
+        out = pair(**batch)
+        out.loss.backward()
+        gradients.append([out.loss.detach(), *(p.grad.clone() for p in pair.parameters())])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_checkpointing_changes_nothing_but_memory(pair):
+    batch = batches()["padded"]
+    found = []
+    for module in pair.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.2
+    for checkpointed in (False, True):
+        if checkpointed:
+            pair.gradient_checkpointing_enable({"use_reentrant": False})
+        torch.manual_seed(0)
+        pair.train().zero_grad()
+        loss = pair(**batch).loss
+        loss.backward()
+        found.append([loss.detach(), *(p.grad.clone() for p in pair.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_in_half_precision_losses_norms_and_statistics_stay_in_float32():
+    pair, batch = make_pair().train(), batches()["padded"]
+    norms = []
+
+    def note(norm, given, result):
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            exact = torch.nn.functional.layer_norm(
+                given[0].float(), norm.normalized_shape, norm.weight, norm.bias, norm.eps
+            )
+        norms.append(torch.equal(result, exact.to(result.dtype)))
+
+    for module in pair.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.register_forward_hook(note)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = pair(**batch)
+    out.loss.backward()
+    assert norms and all(norms)  # at most their results are rounded
+    assert {out.loss.dtype, out.token_nll.dtype, out.disc_logits.dtype} == {torch.float32}
+    assert out.statistics.dtype == torch.float64
+    assert {p.dtype for p in pair.parameters()} == {torch.float32}
+    assert {p.grad.dtype for p in pair.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(("share", "tables"), [("all", 1), ("none", 2)])

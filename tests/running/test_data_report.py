@@ -120,6 +120,20 @@ def test_the_lines_are_few_and_say_what_was_dropped(tmp_path):
     assert shown[-1].startswith("  !    5 of 1,000 validation") and len(shown) == 7
 
 
+@pytest.mark.parametrize(
+    ("kind", "texts", "filled", "line"),
+    [
+        ("separate", 5.93, 0.9841, "packing separate, 5.9 texts a row, 98.4 % filled"),
+        ("concat", 0.0421, 1, "packing concat, 0.042 texts a row, 100.0 % filled"),
+        ("none", 1, 0.1716, "packing none, 1 text a row, 17.2 % of data.max_length filled"),
+    ],
+)
+def test_a_line_says_how_full_rows_are(tmp_path, kind, texts, filled, line):
+    data = prepared(tmp_path, {"train": split()})
+    data.report["packing"] = {"kind": kind, "train": {"texts_a_row": texts, "filled": filled}}
+    assert f"       {line}" in lines(data)
+
+
 def test_of_many_classes_the_ends_are_named(tmp_path):
     classes = {f"c{number}": number for number in range(30, 60)}
     text = "\n".join(lines(prepared(tmp_path, {"train": split(classes=classes)})))

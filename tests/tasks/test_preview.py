@@ -36,6 +36,17 @@ def test_whole_documents_are_cut_out_of_blocks():
     assert [ids.tolist() for ids in found] == [[CLS, *range(40, 52), SEP]]
 
 
+def test_documents_that_are_kept_apart_are_whole():
+    """Also the first and the last, and where a document speaks of [SEP]."""
+    texts = [np.r_[CLS, 20:25, SEP], np.r_[CLS, 30:40, SEP, 40:45, SEP], np.r_[CLS, 50:62, SEP]]
+    rows = [
+        {"input_ids": np.concatenate(texts), "starts": np.array([0, 7, 25])},
+        {"input_ids": texts[2], "starts": np.array([0])},
+    ]
+    found = held_out_sentences(rows, TOKENIZER, 3)
+    assert [ids.tolist() for ids in found] == [texts[1].tolist(), texts[2].tolist()]
+
+
 def test_pieces_are_joined_and_fill_ins_stand_in_brackets():
     pieces = [("re", False), ("turn", True), ("the", False), ("path", False), ("s", True)]
     assert join_pieces(pieces, [False] * 5) == "return the paths"

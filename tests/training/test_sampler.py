@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from electralab.training.sampler import BATCHES, EpochSampler
+from electralab.training.sampler import BATCHES, MORE, EpochSampler, LengthBatches
 
 SIZE = 16
 
@@ -103,3 +103,16 @@ def test_what_fills_no_batch_comes_last():
     whole = np.sort(lengths)[::-1]
     best = [np.ptp(whole[start : start + SIZE]) for start in range(0, SIZE * 5, SIZE)]
     assert sorted(spread) == sorted(best)
+
+
+@pytest.mark.parametrize("count", [0, 1, 70, 1003])
+def test_an_evaluation_reads_each_row_once_and_no_batch_is_larger_than_the_first(count):
+    lengths = lengths_of(count)
+    batches = list(LengthBatches(lengths, batch_size=SIZE))
+    assert sorted(row for batch in batches for row in batch) == list(range(count))
+    sizes = [len(batch) * lengths[batch].max() for batch in batches]
+    assert all(size <= SIZE * lengths.max() for size in sizes)
+    assert all(len(batch) <= MORE * SIZE for batch in batches)
+    assert len(batches) == len(LengthBatches(lengths, batch_size=SIZE))
+    if count > 1000:
+        assert len(batches) < 0.7 * count / SIZE  # and fewer of them than by counting

@@ -108,6 +108,19 @@ def test_accumulation_equals_the_one_large_batch(tmp_path):
                 assert other[name] == pytest.approx(one[name], rel=1e-6), name
 
 
+def test_rows_of_lengths_of_their_own_stand_with_their_like(tmp_path):
+    trainer = make_trainer(tmp_path, rows=640)
+    spreads = {}
+    for uneven in (False, True):
+        trainer.train_dataset.uneven = uneven
+        lengths = np.array([len(row) for row in trainer.train_dataset.rows])
+        trainer.train_dataset.lengths = lengths
+        order = np.array(list(trainer._get_train_sampler()))
+        assert sorted(order) == list(range(640))
+        spreads[uneven] = np.ptp(lengths[order].reshape(-1, 8), axis=1).mean()
+    assert spreads[True] < 2 < 15 < spreads[False]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_workers_change_nothing(tmp_path, workers):
     trainer = make_trainer(tmp_path, dataloader_num_workers=workers, max_steps=10)

@@ -11,7 +11,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from electralab.checking import mlm_checks, trainer_args
+from electralab.checking import (
+    mlm_checks,
+    packing_checks,
+    phase_checks,
+    streaming_checks,
+    trainer_args,
+)
 from electralab.checking.classification_checks import classification_problems
 from electralab.checking.metrics import of_an_evaluation
 from electralab.checking.model_checks import model_problems
@@ -67,7 +73,10 @@ def problems(
     rules: list[Rule] = [
         (("task.disc_weight", "task.gen_weight"), _task(config)),
         (mlm_checks.KEYS, mlm_checks.mlm_problems(config.task)),
+        (packing_checks.KEYS, packing_checks.packing_problems(config)),
+        (phase_checks.KEYS, phase_checks.phase_problems(config)),
         (_OF_DATA, _data(config, memo)),
+        (streaming_checks.KEYS, streaming_checks.streaming_problems(config)),
         ((), _classification(config, refused)),
         (("task.source_lang", "task.target_lang", "model.name_or_path"), _translation(config)),
         ((), _model(config, refused)),

@@ -76,25 +76,34 @@ def translate(
 
 def section(schema: type[BaseModel], key: Key) -> type[BaseModel]:
     """Returns the model of a node."""
-    for name in key:
-        schema = schema.model_fields[name].annotation
-    return schema
+    return next(part for part, _ in _parts(declared(schema, key)[0], []) if _is_section(part))
 
 
 def declared(schema: type[BaseModel], key: Key) -> tuple[Any, list[Any]]:
     """Returns the type of a key, or of an item of its list, and its bounds."""
-    for depth, name in enumerate(key):
-        field = schema.model_fields[name]
-        annotation, metadata = field.annotation, list(field.metadata)
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            for _ in key[depth + 1 :]:
-                annotation, metadata = next(
-                    (_unwrap(get_args(part)[0]) for part, _ in _parts(annotation, [])
-                     if get_origin(part) is list), (Any, [])
-                )  # fmt: skip
-            return annotation, metadata
-        schema = annotation
-    return schema, []
+    annotation, metadata = schema, []
+    for name in key:
+        annotation, metadata = next(
+            (_member(part, name) for part, _ in _parts(annotation, []) if _has(part, name)),
+            (Any, []),
+        )
+    return annotation, metadata
+
+
+def _has(part: Any, name: str) -> bool:
+    return get_origin(part) is list or (_is_section(part) and name in part.model_fields)
+
+
+def _member(part: Any, name: str) -> tuple[Any, list[Any]]:
+    """Returns the type of a list's items or of a section's field, and its bounds."""
+    if get_origin(part) is list:
+        return _unwrap(get_args(part)[0])
+    field = part.model_fields[name]
+    return field.annotation, list(field.metadata)
+
+
+def _is_section(part: Any) -> bool:
+    return isinstance(part, type) and issubclass(part, BaseModel)
 
 
 def legal_value(annotation: Any, metadata: list[Any]) -> Any:
@@ -106,7 +115,7 @@ def legal_value(annotation: Any, metadata: list[Any]) -> Any:
         return get_args(part)[0]
     if get_origin(part) is list:
         return [legal_value(get_args(part)[0], [])]
-    if isinstance(part, type) and issubclass(part, BaseModel):
+    if _is_section(part):
         return {n: legal_value(f.annotation, f.metadata) for n, f in part.model_fields.items()}
     if part is bool:
         return False
@@ -206,8 +215,10 @@ def _describe(part: Any, bounds: list[Any]) -> str:
         ).join(f"`{option}`" for option in options)
     if get_origin(part) is list:
         inner, _ = _unwrap(get_args(part)[0])
+        if _is_section(inner):
+            return f"a list of mappings with the keys {' and '.join(inner.model_fields)}"
         return f"a list of {_PLURALS.get(inner, 'texts')}"
-    if get_origin(part) is dict or (isinstance(part, type) and issubclass(part, BaseModel)):
+    if get_origin(part) is dict or _is_section(part):
         return "a mapping of keys"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     if part in (int, float) and (limits := _range(bounds)):

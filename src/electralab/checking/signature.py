@@ -24,6 +24,8 @@ _LEFT_OUT = {
     ("task",): ("preview_steps", "preview_examples"),
     ("trainer",): ("disable_tqdm", "log_level", "log_level_replica", "log_on_each_node"),
 }
+# Keys that came later than some runs, which are still the same runs without them.
+_LATER = {("task", "phases")}
 
 
 def signature(config: Config | Chain) -> str:
@@ -60,7 +62,7 @@ def settings(container: dict[str, Any]) -> dict[str, Any]:
         return {
             name: kept(value, (*here, name)) if isinstance(value, dict) else value
             for name, value in node.items()
-            if (*here, name) not in left_out
+            if (*here, name) not in left_out and not (value is None and (*here, name) in _LATER)
         }
 
     return _canonical(kept(container, ()))

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import json
+import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from tqdm import tqdm
 
 from electralab.data import origin, sources
-from electralab.data.batches import PIECE, batches, each, pieces
+from electralab.data.batches import batches
 from electralab.data.blocks import unigram
 from electralab.data.clean import Kept, clean, hold_out
 from electralab.data.files import held_out
 from electralab.data.looking import Look
+from electralab.data.on_disk import joined
 from electralab.data.pack import pack
+from electralab.data.ragged import Ragged
 from electralab.data.rows import RowEncoder, write_rows
+from electralab.data.texts import Texts
+from electralab.data.token_ids import plain_tokenizer, special_ids, threads, tokenised
 from electralab.data.tokenizer import train_tokenizer
 from electralab.errors import UserError
 
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from electralab.config import DataConfig
     from electralab.data.prepare import TrainTokenizer
 
+_SIZE = struct.Struct("<Q").pack
 BATCH = 1000  # examples that are encoded in one go
 
 
@@ -60,22 +65,22 @@ def build(
     Raises:
         UserError: The source, its texts or the tokenizer are not as they should be.
     """
-    splits, kept, counts, facts = _documents(data, columns, encoder, cache_dir)
-    with _threads(data.num_proc):
+    tables, kept, counts, facts = _documents(data, columns, encoder, cache_dir, folder)
+    with threads(data.num_proc):
         if not hasattr(tokenizer, "get_vocab"):
-            tokenizer = train_tokenizer(splits["train"], tokenizer)
+            tokenizer = train_tokenizer(tables["train"], kept["train"], tokenizer)
             tokenizer.save_pretrained(folder / "tokenizer")
         digest = hashlib.sha256(f"{data.packing if encoder is None else ''} {facts}".encode())
         written, looks = {}, {}
-        for split, table in splits.items():
+        for split, table in tables.items():
             look = Look(kept=kept[split], data=data, encoder=encoder, facts=facts)
             (folder / split).mkdir()
-            digest.update(f"\n{split} {len(table)} {data.max_length}\n".encode())
+            digest.update(f"\n{split} {len(kept[split].rows)} {data.max_length}\n".encode())
             if encoder is None:
-                written[split] = _packed(
-                    table, split, folder / split, tokenizer, data, digest, look
-                )
+                texts = Texts(table, kept[split], split, folder)
+                written[split] = _packed(texts, folder / split, tokenizer, data, digest, look)
             else:
+                table = table.select(kept[split].rows)
                 rows = _encoded(table, split, encoder, tokenizer, facts, digest, look)
                 written[split] = write_rows(rows, folder / split)
             if split == "train":
@@ -89,16 +94,23 @@ def build(
         report["dropped"]["without_tokens"] += count.get("without_tokens", 0)
         report["tokens"][split] = count["tokens"]
         report["rows"][split] = count["rows"]
+    if data.streaming:  # what is not read yet can only be named
+        report["stream"] = {"head": len(tables["train"])}
+        digest.update(json.dumps(sources.identity(data)).encode())
     return {"report": report, "facts": facts, "fingerprint": digest.hexdigest()}
 
 
 def _documents(
-    data: DataConfig, columns: Mapping[str, str], encoder: RowEncoder | None, cache_dir: Path
+    data: DataConfig,
+    columns: Mapping[str, str],
+    encoder: RowEncoder | None,
+    cache_dir: Path,
+    folder: Path,
 ) -> tuple[dict[str, Dataset], dict[str, Kept], dict[str, Any], dict[str, Any]]:
-    """Returns the cleaned documents of each split, how many were read and dropped, and facts."""
+    """Returns for each split a table and what is kept of it; numbers read and dropped; facts."""
     read = sources.read(data, columns=columns, cache_dir=cache_dir)
     facts = encoder.learn(read) if encoder else {}
-    how: dict[str, Any] = {"rules": data.clean, "limit": data.limit}
+    how: dict[str, Any] = {"rules": data.clean, "limit": data.limit, "folder": folder}
     if encoder is not None:
         how["stray"] = lambda label: encoder.stray(label, facts)
         how["unlabelled"] = "label" in columns and encoder.null_is_none
@@ -109,23 +121,23 @@ def _documents(
             continue
         elsewhere = [other.keys for other in kept.values()]
         if split == "train" and elsewhere:
-            how["held_out"] = np.concatenate(elsewhere)
+            how["held_out"] = joined(elsewhere, folder)
         kept[split] = clean(table, **how)
         dropped.update(kept[split].dropped)
         if encoder is not None and data.clean.max_characters is None:
             origin.refuse_giants(split, kept[split], data)
         if not len(kept[split].rows):
             raise UserError(origin.nothing_left(split, len(table), kept[split].dropped, data))
-    tables = {split: read.tables[split].select(part.rows) for split, part in kept.items()}
+    tables = {split: read.tables[split] for split in kept}
     shares = {name: s for name, s in held_out(data).items() if not isinstance(s, str)}
     if shares:
-        whole, table = kept["train"], tables["train"]
-        for split, chosen in hold_out(len(table), shares=shares, seed=data.split.seed).items():
-            tables[split], kept[split] = table.select(chosen), whole.part(chosen)
+        whole, how = kept["train"], {"seed": data.split.seed, "folder": folder}
+        for split, chosen in hold_out(len(whole.rows), shares=shares, **how).items():
+            tables[split], kept[split] = tables["train"], whole.part(chosen, folder)
     order = [split for split in ("train", "validation", "test") if split in tables]
     if encoder is not None:
         for split in order:
-            encoder.check(split, tables[split], facts)
+            encoder.check(split, tables[split].select(kept[split].rows), facts)
     documents = {"read": sum(map(len, read.tables.values()))}
     counts = {"documents": documents, "dropped": dict(dropped)}
     return {split: tables[split] for split in order}, kept, counts, facts
@@ -146,15 +158,13 @@ def _encoded(
         for start in range(0, len(table), BATCH):
             batch = table[start : start + BATCH]
             for values in batch.values():
-                for value in values:
-                    _feed(digest, value)
+                _feed(digest, values)
             yield look.see_rows(batch, encoder.encode(batch, tokenizer=tokenizer, facts=facts))
             bar.update(len(next(iter(batch.values()))))
 
 
 def _packed(
-    table: Dataset,
-    split: str,
+    texts: Texts,
     folder: Path,
     tokenizer: PreTrainedTokenizerBase,
     data: DataConfig,
@@ -162,9 +172,9 @@ def _packed(
     look: Look,
 ) -> dict[str, int]:
     """Returns the counts of `pack`."""
-    ids = _special_ids(tokenizer)
+    ids = special_ids(tokenizer)
     count = pack(
-        _tokenised(table, tokenizer.backend_tokenizer, digest=digest, split=split, look=look),
+        _tokenised(texts, plain_tokenizer(tokenizer), digest=digest, look=look),
         folder,
         packing=data.packing,
         max_length=data.max_length,
@@ -172,78 +182,27 @@ def _packed(
         **ids,
     )
     if not count["rows"]:
-        raise UserError(origin.too_little(split, count["tokens"], data))
+        raise UserError(origin.too_little(texts.split, count["tokens"], data))
     if not unigram(folder).any():
-        raise UserError(origin.nothing_known(split, count["tokens"], data))
+        raise UserError(origin.nothing_known(texts.split, count["tokens"], data))
     return count
 
 
 def _tokenised(
-    documents: Dataset, backend: Tokenizer, *, digest: Any, split: str, look: Look
-) -> Iterator[list[list[int]]]:
+    documents: Texts, backend: Tokenizer, *, digest: Any, look: Look
+) -> Iterator[Ragged]:
     """Yields token ids without special tokens, and feeds the texts to the fingerprint."""
-    from tokenizers import Tokenizer
-
-    backend = Tokenizer.from_str(backend.to_str())  # the caller's keeps its own settings
-    backend.no_truncation()
-    backend.no_padding()
-    backend.encode_special_tokens = True  # a text that speaks of [MASK] holds no mask
-    bar = tqdm(
-        total=len(documents), desc=f"tokenising {split}", unit=" documents", disable=None, delay=2
-    )
-    with bar:
-        for texts in batches(each(documents)):
-            for text in texts:
-                _feed(digest, text)
-            ids = _ids(texts, backend)
+    name = f"tokenising {documents.split}"
+    with tqdm(total=len(documents), desc=name, unit=" documents", disable=None, delay=2) as bar:
+        for texts, ids in tokenised(batches(documents), backend):
+            _feed(digest, texts)
             look.see_documents(ids)
             yield ids
             bar.update(len(texts))
 
 
-def _ids(texts: list[str], backend: Tokenizer) -> list[list[int]]:
-    """Returns the ids of some texts; one that is longer than a piece is encoded piece by piece."""
-    if all(len(text) <= PIECE for text in texts):
-        batch = backend.encode_batch_fast(texts, add_special_tokens=False)
-        return [encoding.ids for encoding in batch]
-    return [
-        np.concatenate(
-            [
-                np.array(backend.encode(piece, add_special_tokens=False).ids, dtype=np.uint32)
-                for piece in pieces(text)
-            ]
-        )
-        for text in texts
-    ]
-
-
-def _feed(digest: Any, text: str | None) -> None:
-    encoded = b"\xff" if text is None else text.encode()  # \xff is in no UTF-8
-    digest.update(len(encoded).to_bytes(8, "little") + encoded)
-
-
-@contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    """Tokenises in so many threads; afterwards processes may be forked without a warning."""
-    if number:  # counts where the first tokenizer of a process begins, not later
-        os.environ.setdefault("RAYON_NUM_THREADS", str(number))
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    try:
-        yield
-    finally:
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"
-
-
-def _special_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-    missing = [
-        f"`model.tokenizer` must have a {name} token, but {tokenizer.name_or_path} has none."
-        for name in ("cls", "sep", "pad", "mask")
-        if getattr(tokenizer, f"{name}_token_id", None) is None
-    ]
-    if missing:
-        raise UserError(missing)
-    return {
-        "cls_id": tokenizer.cls_token_id,
-        "sep_id": tokenizer.sep_token_id,
-        "special_ids": np.unique(tokenizer.all_special_ids).tolist(),
-    }
+def _feed(digest: Any, texts: list[str | None]) -> None:
+    # \xff is in no UTF-8
+    encoded = [b"\xff" if text is None else text.encode() for text in texts]
+    sizes = map(_SIZE, map(len, encoded))
+    digest.update(b"".join(chain.from_iterable(zip(sizes, encoded, strict=True))))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from electralab.data.batches import ROWS
+from electralab.data.batches import ROWS, pages
+from electralab.data.on_disk import Column, alike, gathered, numbers, places
 from electralab.data.roles import TEXTS
 from electralab.errors import UserError
 
@@ -26,7 +27,7 @@ _CODES = {reason: code for code, reason in enumerate(REASONS, start=1)}  # 0: it
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """The examples of a split that are kept; every array has one number an example.
+    """The examples of a split that are kept; every array has one number an example, on disk.
 
     Attributes:
         rows: Their rows in the table, ascending.
@@ -42,13 +43,17 @@ class Kept:
     characters: dict[str, np.ndarray]
     dropped: dict[str, int]
 
-    def part(self, chosen: np.ndarray) -> Kept:
+    def part(self, chosen: np.ndarray, folder: Path | None = None) -> Kept:
         """Returns some of them, by their place among them; none counts as dropped."""
+
+        def take(values: np.ndarray) -> np.ndarray:
+            return gathered(values, chosen, folder)
+
         return Kept(
-            rows=self.rows[chosen],
-            keys=self.keys[chosen],
-            blank=self.blank[chosen],
-            characters={role: lengths[chosen] for role, lengths in self.characters.items()},
+            rows=take(self.rows),
+            keys=take(self.keys),
+            blank=take(self.blank),
+            characters={role: take(lengths) for role, lengths in self.characters.items()},
             dropped={},
         )
 
@@ -61,8 +66,9 @@ def clean(
     stray: Callable[[str | None], bool] | None = None,
     unlabelled: bool = False,
     held_out: np.ndarray | None = None,
+    folder: Path | None = None,
 ) -> Kept:
-    """Chooses the examples to keep; memory is some 20 bytes an example.
+    """Chooses the examples to keep; some 30 bytes an example are on disk, and none in memory.
 
     Args:
         documents: A column a role. Null texts go in any case.
@@ -71,34 +77,44 @@ def clean(
         stray: Says whether a label is none of the declared ones.
         unlabelled: Examples with a null label stay.
         held_out: `Kept.keys` of held-out examples, which with `drop_duplicates` go as well.
+        folder: For temporary files; none: where they are as a rule.
     """
     roles = [role for role in documents.column_names if role in TEXTS]
-    pages: list[tuple[np.ndarray, ...]] = []
+    kinds = (np.uint8, np.uint64, np.bool_, *(np.int32 for _ in roles))
+    columns = [Column(kind, folder) for kind in kinds]
     candidates, enough = 0, limit
-    for start in range(0, len(documents), ROWS):
-        pages.append(_page(documents[start : start + ROWS], roles, rules, stray, unlabelled))
-        candidates += int((pages[-1][0] == 0).sum())
+    for batch in pages(documents, rows=ROWS):
+        page = _page(batch, roles, rules, stray, unlabelled)
+        for column, values in zip(columns, page, strict=True):
+            column.append(values)
+        candidates += int((page[0] == 0).sum())
         if limit is not None and candidates >= enough:
-            kept = int((_judged(pages, rules, held_out) == 0).sum())
+            why = _judged(columns[0].array().copy(), columns[1].array(), rules, held_out)
+            kept = int((why == 0).sum())
             if kept >= limit:
                 break
             enough = max(candidates + limit - kept, candidates * 3 // 2)  # more, for duplicates
-    if not pages:
-        pages = [_page({role: [] for role in roles}, roles, rules, None, unlabelled)]
-    why = _judged(pages, rules, held_out)
-    rows = np.flatnonzero(why == 0)
+    why, keys, blank, *lengths = (column.array() for column in columns)
+    _judged(why, keys, rules, held_out)
+    rows = places(why, folder)
     over = 0
     if limit is not None and len(rows) >= limit:
         rows = rows[:limit]
         over = len(documents) - int(rows[-1]) - 1
         why = why[: rows[-1] + 1]
-    counts = np.bincount(why, minlength=len(REASONS) + 1)[1:].tolist()
+    counts = [int((why == code).sum()) for code in _CODES.values()]
     dropped = {reason: count for reason, count in zip(REASONS, counts, strict=True) if count}
     if over:
         dropped["over_limit"] = over
-    _, keys, blank, *lengths = (np.concatenate(column)[rows] for column in zip(*pages, strict=True))
+    keys, blank, *lengths = (gathered(values, rows, folder) for values in (keys, blank, *lengths))
     characters = dict(zip(roles, lengths, strict=True))
     return Kept(rows=rows, keys=keys, blank=blank, characters=characters, dropped=dropped)
+
+
+def faultless(texts: list[str | None], rules: Clean) -> list[str]:
+    """Returns the texts that `clean` would keep, whatever stands elsewhere."""
+    why = _page({"text": texts}, ["text"], rules, None, False)[0]
+    return [text for text, code in zip(texts, why.tolist(), strict=True) if text and not code]
 
 
 def _page(
@@ -112,7 +128,7 @@ def _page(
     texts = [batch[role] for role in roles]
     lengths = np.array([[-1 if t is None else len(t) for t in column] for column in texts])
     null = (lengths < 0).any(0)
-    blank = np.array([[t is not None and not t.strip() for t in column] for column in texts]).any(0)
+    blank = np.array([[t is not None and (not t or t.isspace()) for t in c] for c in texts]).any(0)
     why = np.zeros(len(null), dtype=np.uint8)
 
     def mark(reason: str, which: np.ndarray) -> None:
@@ -132,36 +148,38 @@ def _page(
         if rules.drop_stray_labels and stray is not None:
             bad = {label for label in set(labels) if label is not None and stray(label)}
             mark("stray_label", np.array([label in bad for label in labels], dtype=bool))
-    keys = np.frombuffer(b"".join(map(_key, *texts)), dtype=np.uint64)
+    # Python's own hash, SipHash: keys are compared within this process alone.
+    hashes = map(hash, texts[0] if len(texts) == 1 else zip(*texts, strict=True))
+    keys = np.fromiter(hashes, dtype=np.int64, count=len(null)).view(np.uint64)
     return why, keys, blank, *lengths.astype(np.int32)
 
 
-def _key(*texts: str | None) -> bytes:
-    encoded = b"\xff".join((text or "").encode() for text in texts)  # \xff is in no UTF-8
-    return hashlib.blake2b(encoded, digest_size=8).digest()
-
-
 def _judged(
-    pages: list[tuple[np.ndarray, ...]], rules: Clean, held_out: np.ndarray | None
+    why: np.ndarray, keys: np.ndarray, rules: Clean, held_out: np.ndarray | None
 ) -> np.ndarray:
-    """Returns why each example goes, duplicates included."""
-    why, keys = (np.concatenate([page[column] for page in pages]) for column in (0, 1))
+    """Notes why each example goes, duplicates included, and returns it."""
     if rules.drop_duplicates:
-        if held_out is not None:
-            why[(why == 0) & np.isin(keys, held_out)] = _CODES["held_out"]
-        candidates = np.flatnonzero(why == 0)
-        _, first = np.unique(keys[candidates], return_index=True)
-        why[np.delete(candidates, first)] = _CODES["duplicate"]
+        others = np.empty(0, dtype=np.uint64) if held_out is None else held_out
+        for here, there in alike(keys, others):
+            candidates = here[why[here] == 0]
+            stands_there = np.isin(keys[candidates], others[there])
+            why[candidates[stands_there]] = _CODES["held_out"]
+            candidates = candidates[~stands_there]
+            _, first = np.unique(keys[candidates], return_index=True)
+            why[np.delete(candidates, first)] = _CODES["duplicate"]
     return why
 
 
-def hold_out(documents: int, *, shares: dict[str, float], seed: int) -> dict[str, np.ndarray]:
+def hold_out(
+    documents: int, *, shares: dict[str, float], seed: int, folder: Path | None = None
+) -> dict[str, np.ndarray]:
     """Splits documents at random, by a seed that has nothing to do with the run's.
 
     Args:
         documents: How many there are.
         shares: Share of the documents by split; each gets one at least.
         seed: The configuration's `data.split.seed`.
+        folder: For temporary files.
 
     Returns:
         The rows of ``train`` and of each split, ascending.
@@ -176,10 +194,12 @@ def hold_out(documents: int, *, shares: dict[str, float], seed: int) -> dict[str
             f"{keys} must leave a document to train on, but of {documents} they take "
             f"{sum(sizes.values())}; give more documents, a smaller share, a file, or null."
         )
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(documents)
+    order = numbers(documents, folder)
+    np.random.Generator(np.random.PCG64(seed)).shuffle(order)  # as its `permutation` does
     rows = {}
     start = 0
-    for split, size in sizes.items():
-        rows[split] = np.sort(order[start : start + size])
+    for split, size in (*sizes.items(), ("train", documents - sum(sizes.values()))):
+        rows[split] = order[start : start + size]
+        rows[split].sort()
         start += size
-    return {"train": np.sort(order[start:]), **rows}
+    return rows

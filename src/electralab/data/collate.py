@@ -1,4 +1,4 @@
-"""From rows to a padded batch."""
+"""From rows to a padded batch, or to a few rows that hold several texts each."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DataCollatorWithPadding
+
+from electralab.data.bins import first_fit_decreasing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+WIDTH = 8  # rows of several texts are as long as a multiple of it
 
 
 class PaddingCollator:
@@ -39,29 +42,114 @@ class PaddingCollator:
         classes: int | None = None,
         multiple: int | None = None,
     ) -> None:
-        self.names = [name for name in names if name != "attention_mask"]
-        self.classes = classes
-        self._pad = DataCollatorWithPadding(tokenizer, pad_to_multiple_of=multiple)
+        self.pads, self.classes, self.multiple = _pads(tokenizer, names), classes, multiple or 1
+        self.side = tokenizer.padding_side
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
         """Returns ``(batch, seq_len)`` tensors, and ``labels`` where rows have them.
 
         These are ids of shape ``(batch,)``, scores of the same, or ``(batch, classes)``.
         """
-        inputs = [
-            {name: np.asarray(row[name]).tolist() for name in self.names if name in row}
-            for row in rows
-        ]
-        batch = self._pad(inputs)
-        found = {name: batch[name] for name in (*self.names, "attention_mask") if name in batch}
-        if "labels" in rows[0]:
-            found["labels"] = self._labels([row["labels"] for row in rows])
-        return found
+        lengths = np.array([len(row["input_ids"]) for row in rows])
+        width = -(-int(lengths.max()) // self.multiple) * self.multiple
+        real = np.arange(width) < lengths[:, None]
+        if self.side == "left":
+            real = real[:, ::-1]
+        found = {"attention_mask": torch.from_numpy(real.astype(np.int64))}
+        for name, pad in self.pads.items():
+            if name in rows[0]:
+                filled = np.full(real.shape, pad, dtype=np.int64)
+                filled[real] = np.concatenate([row[name] for row in rows])
+                found[name] = torch.from_numpy(filled)
+        return found | _labels(rows, self.classes)
 
-    def _labels(self, values: list[Any]) -> Tensor:
-        if self.classes is None:
-            return torch.tensor(values)  # int64 of ids, float32 of scores
-        labels = torch.zeros(len(values), self.classes)
-        for row, ids in enumerate(values):
-            labels[row, ids] = 1.0
-        return labels
+
+class PackingCollator:
+    """Puts the texts of a batch into as few rows as they fit, the longest text wide.
+
+    What a batch holds stays the same: it is the same examples in the same order of labels.
+
+    Args:
+        tokenizer: Knows the pads.
+        names: As for `PaddingCollator`.
+        classes: Likewise.
+
+    Example:
+        >>> collate = PackingCollator(tokenizer=tokenizer, names=["input_ids"])
+        >>> rows = [[2, 5, 3], [2, 5, 6, 7, 8, 9, 9, 3], [2, 7, 6, 8, 3]]
+        >>> batch = collate([{"input_ids": row, "labels": n} for n, row in enumerate(rows)])
+        >>> batch["input_ids"].tolist(), batch["labels"].tolist()
+        ([[2, 5, 6, 7, 8, 9, 9, 3], [2, 7, 6, 8, 3, 2, 5, 3]], [0, 1, 2])
+    """
+
+    def __init__(
+        self,
+        *,
+        tokenizer: PreTrainedTokenizerBase,
+        names: Sequence[str],
+        classes: int | None = None,
+    ) -> None:
+        self.pads, self.classes = _pads(tokenizer, names), classes
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        """Returns a batch as `class_logits` takes it, and ``labels`` as `PaddingCollator` does.
+
+        Of shape ``(packed, seq_len)`` are the tokens, their types, ``attention_mask``,
+        ``segments`` and ``position_ids``.
+        """
+        lengths = np.array([len(row["input_ids"]) for row in rows])
+        width = -(-int(lengths.max()) // WIDTH) * WIDTH
+        order, texts = first_fit_decreasing(lengths, width)
+        row = np.repeat(np.arange(len(texts)), texts)  # of a text, in their new order
+        place = np.arange(len(rows)) - np.repeat(np.cumsum(texts) - texts, texts)  # in its row
+        sizes = lengths[order]
+        ends = np.cumsum(sizes)
+        start = ends - sizes
+        start -= np.repeat(start[np.cumsum(texts) - texts], texts)  # in its row
+
+        inside = np.arange(ends[-1]) - np.repeat(ends - sizes, sizes)  # of a token, in its text
+        at = np.repeat(row * width + start, sizes) + inside  # in all rows, one behind the other
+        shape = len(texts), width
+
+        def spread(values: np.ndarray, pad: int = 0) -> Tensor:
+            filled = np.full(shape, pad, dtype=np.int64)
+            filled.flat[at] = values
+            return torch.from_numpy(filled)
+
+        batch = {
+            name: spread(np.concatenate([rows[text][name] for text in order]), pad)
+            for name, pad in self.pads.items()
+            if name in rows[0]
+        }
+        picked = np.zeros((len(texts), int(texts.max())), dtype=np.int64)
+        picked[row, place] = start
+        where = np.empty(len(rows), dtype=np.int64)
+        where[order] = row * picked.shape[1] + place
+        return {
+            **batch,
+            "attention_mask": spread(np.ones(len(at))),
+            "segments": spread(np.repeat(place + 1, sizes)),
+            "position_ids": spread(inside),
+            "picked": torch.from_numpy(picked),
+            "order": torch.from_numpy(where),
+            **_labels(rows, self.classes),
+        }
+
+
+def _pads(tokenizer: PreTrainedTokenizerBase, names: Sequence[str]) -> dict[str, int]:
+    """Returns what fills up each of the inputs that rows may have."""
+    types = getattr(tokenizer, "pad_token_type_id", 0)
+    pads = {"input_ids": tokenizer.pad_token_id, "token_type_ids": types}
+    return {name: pad for name, pad in pads.items() if name in names}
+
+
+def _labels(rows: list[dict[str, Any]], classes: int | None) -> dict[str, Tensor]:
+    if "labels" not in rows[0]:
+        return {}
+    values = [row["labels"] for row in rows]
+    if classes is None:
+        return {"labels": torch.tensor(values)}  # int64 of ids, float32 of scores
+    labels = torch.zeros(len(values), classes)
+    for row, ids in enumerate(values):
+        labels[row, ids] = 1.0
+    return {"labels": labels}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -38,20 +39,50 @@ def load(data: DataConfig, *, cache_dir: Path) -> dict[str, Dataset]:
         UserError: No such data set, configuration or split.
         RunFailure: The hub does not answer.
     """
-    wanted = {"train": ("data.split.train", data.split.train)}
+    return _chosen(data, _load(data, cache_dir=str(cache_dir)))
+
+
+def wanted(data: DataConfig) -> dict[str, tuple[str, str]]:
+    """Returns the key and the name of each split that is one of the data set's own."""
+    found = {"train": ("data.split.train", data.split.train)}
     for split, value in files.held_out(data).items():
         if isinstance(value, str):
-            wanted[split] = (f"data.split.{split}", value)
-    loaded = _load(data, cache_dir)
+            found[split] = (f"data.split.{split}", value)
+    return found
+
+
+def stream(
+    data: DataConfig, split: str, *, columns: Mapping[str, str], start: int
+) -> Iterator[list[str | None]]:
+    """Yields the parts of each row of a split while it is being loaded.
+
+    Args:
+        data: The configuration's `data` node.
+        split: ``train``, ``validation`` or ``test``.
+        columns: The column of each role.
+        start: So many rows are passed over.
+
+    Raises:
+        UserError: As of `load`, or a row cannot be read.
+        RunFailure: The hub does not answer.
+    """
+    table = _chosen(data, _load(data, streaming=True))[split]
+    row = start
+    with _in_words(data):
+        for row, record in enumerate(table.skip(start), start=start + 1):
+            yield example(record, columns, path=data.name or "", place=("row", row))
+
+
+def _chosen(data: DataConfig, loaded: dict[str, Any]) -> dict[str, Any]:
     unknown = [
         f"`{key}` must be a split of {data.name}, but is {name} instead; it has "
         f"{', '.join(loaded)}."
-        for key, name in wanted.values()
+        for key, name in wanted(data).values()
         if name not in loaded
     ]
     if unknown:
         raise UserError(unknown)
-    return {split: loaded[name] for split, (_, name) in wanted.items()}
+    return {split: loaded[name] for split, (_, name) in wanted(data).items()}
 
 
 def select(table: Dataset, columns: Mapping[str, str], *, name: str) -> Dataset | None:
@@ -170,15 +201,25 @@ def commit(name: str, revision: str | None, *, kind: str) -> str | None:
     return last.read_text() if last.is_file() else revision
 
 
-def _load(data: DataConfig, cache_dir: Path) -> dict[str, Dataset]:
+def _load(data: DataConfig, **how: Any) -> dict[str, Any]:
     from datasets import load_dataset, load_dataset_builder
-    from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
 
     name = os.path.expanduser(data.name or "")
-    try:
+    with _in_words(data):
         if os.path.isdir(name):
-            _check_inside(name, load_dataset_builder(name, data.subset, cache_dir=str(cache_dir)))
-        return load_dataset(name, data.subset, revision=data.revision, cache_dir=str(cache_dir))
+            place = {key: value for key, value in how.items() if key == "cache_dir"}
+            _check_inside(name, load_dataset_builder(name, data.subset, **place))
+        return load_dataset(name, data.subset, revision=data.revision, **how)
+
+
+@contextmanager
+def _in_words(data: DataConfig) -> Iterator[None]:
+    from datasets.exceptions import DatasetGenerationError, DatasetNotFoundError
+
+    try:
+        yield
+    except (UserError, RunFailure):
+        raise
     except DatasetNotFoundError as error:
         raise UserError(
             f"`data.name` must be a data set of the hub or a folder, but {data.name} is not: "

@@ -7,13 +7,12 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from electralab.errors import UserError, one_line
 
-CHUNK = 1 << 20  # bytes read in one go
+CHUNK = 1 << 18  # bytes read in one go
 LONGEST = 1 << 28  # bytes of a line: a file of other content may have no line ends at all
 COMPRESSED = {".gz": "gzip", ".zst": "Zstandard"}
 
@@ -75,22 +74,68 @@ def decoded(file: BinaryIO, name: object) -> Iterator[str]:
     Raises:
         UserError: It is binary or no UTF-8, or a line never ends.
     """
-    position = 0
-    for number, line in enumerate(iter(partial(file.readline, LONGEST), b""), start=1):
-        if b"\0" in line:
-            raise UserError(binary(name, number))
-        if len(line) == LONGEST:
+    for block in blocks(file, name):
+        yield from block
+
+
+def blocks(file: BinaryIO, name: object, *, ends: bool = True) -> Iterator[list[str]]:
+    """Yields the lines of a stream likewise, many at a time, with or without their ends."""
+    position = number = 0  # bytes and lines that came before
+    for block in _blocks(file, name):
+        try:
+            if b"\0" in block:
+                raise ValueError
+            found = block.decode("utf-8").split("\n")
+        except ValueError:
+            for lines in _one_by_one(block, name, position, number):
+                yield lines if ends else [line.rstrip("\r\n") for line in lines]
+            raise AssertionError(f"{name}: {block!r} holds no mistake") from None
+        if not number:
+            found[0] = found[0].removeprefix("\ufeff")
+        position += len(block)
+        last = found.pop()  # nothing, if the block ends with a line's end
+        number += len(found) + bool(last)
+        if ends:
+            found = [f"{line}\n" for line in found]
+        elif b"\r" in block:
+            found, last = [line.rstrip("\r") for line in found], last.rstrip("\r")
+        yield [*found, last] if block[-1:] != b"\n" else found
+
+
+def _blocks(file: BinaryIO, name: object) -> Iterator[bytes]:
+    """Yields pieces of a stream that end where a line does."""
+    rest: list[bytes] = []  # the beginning of a line
+    size = number = 0
+    while chunk := file.read(CHUNK):
+        cut = len(chunk) if b"\0" in chunk else chunk.rfind(b"\n") + 1
+        if cut:
+            block = b"".join([*rest, chunk[:cut]])
+            yield block
+            number += block.count(b"\n")
+            rest, size = [], 0
+        rest.append(chunk[cut:])
+        size += len(chunk) - cut
+        if size >= LONGEST:
             raise UserError(
-                f"{name}, line {number}: a line must be shorter than {LONGEST:,} bytes, but is "
+                f"{name}, line {number + 1}: a line must be shorter than {LONGEST:,} bytes, but is "
                 "not; break it into lines."
             )
+    if size:
+        yield b"".join(rest)
+
+
+def _one_by_one(block: bytes, name: object, position: int, before: int) -> Iterator[list[str]]:
+    """Yields the lines of a block up to the one that is wrong, and says what is."""
+    for number, line in enumerate(io.BytesIO(block), start=before + 1):
+        if b"\0" in line:
+            raise UserError(binary(name, number))
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             byte = position + error.start + 1
             raise UserError(not_utf8(name, number, byte, line[error.start])) from None
         position += len(line)
-        yield text.removeprefix("\ufeff") if number == 1 else text
+        yield [text.removeprefix("\ufeff") if number == 1 else text]
 
 
 def count(path: Path) -> int:

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from electralab.data.on_disk import distinct, found_in
+from electralab.data.ragged import Ragged, ragged
+from electralab.data.tally import Tally
+
 if TYPE_CHECKING:
     from electralab.config import DataConfig
     from electralab.data.clean import Kept
@@ -21,7 +25,7 @@ ROW = "row"  # the name of a row's lengths where it is one sequence
 class Look:
     """Looks at the examples of a split while their rows are made.
 
-    Memory is four bytes an example and side; texts are not kept.
+    Memory is that of the lengths that occur; neither they nor texts are kept one by one.
 
     Args:
         kept: The examples.
@@ -48,24 +52,24 @@ class Look:
             "target": data.max_target_length or data.max_length,
         }
         self._special = not whole
-        self._lengths: dict[str, list[np.ndarray]] = {}
+        self._lengths: dict[str, Tally] = {}
         names = self._facts.get("labels") or ()
         self._classes: Counter[str] = Counter(dict.fromkeys(map(str, names), 0))
-        self._scores: list[np.ndarray] = []
+        self._scores = Tally()
 
-    def see_tokens(self, lengths: list[int], side: str = ROW) -> None:
+    def see_tokens(self, lengths: Sequence[int] | np.ndarray, side: str = ROW) -> None:
         """Takes the tokens of some examples, before truncation.
 
         Args:
             lengths: Tokens of each, special ones included unless rows are packed blocks.
             side: ``row``, or ``source`` or ``target`` where an example has two sequences.
         """
-        self._lengths.setdefault(side, []).append(np.asarray(lengths, dtype=np.int32))
+        self._lengths.setdefault(side, Tally()).add(np.asarray(lengths, dtype=np.int32))
 
-    def see_documents(self, documents: Sequence[Sequence[int]]) -> None:
+    def see_documents(self, documents: Ragged | Sequence[Sequence[int]]) -> None:
         """Takes some documents of token blocks, as ids without special tokens."""
         ends = 2 if self._special else 0  # [CLS] and [SEP], where a document has a row of its own
-        self.see_tokens([len(document) + ends for document in documents])
+        self.see_tokens(ragged(documents).lengths + ends)
 
     def see_rows(
         self, examples: dict[str, list[Any]], columns: dict[str, list[Any]]
@@ -85,7 +89,7 @@ class Look:
             if isinstance(meant, list):
                 self._classes.update(dict.fromkeys(meant, count))
             else:
-                self._scores.append(np.full(count, meant, dtype=np.float64))
+                self._scores.add(np.full(count, meant, dtype=np.float64))
 
     def report(
         self, train: Kept | None = None, alike: dict[str, Any] | None = None
@@ -108,25 +112,25 @@ class Look:
         found: dict[str, Any] = {
             "examples": len(kept.rows),
             "empty": int(kept.blank.sum()),
-            "duplicates": len(kept.keys) - len(np.unique(kept.keys)),
+            "duplicates": len(kept.keys) - distinct(kept.keys),
         }
         if train is not None:
-            found["in_train"] = int(np.isin(kept.keys, train.keys).sum())
+            found["in_train"] = found_in(kept.keys, train.keys)
         found["characters"] = {
-            role: describe(lengths, alike and alike["characters"][role])
+            role: _described(Tally(lengths), alike and alike["characters"][role])
             for role, lengths in kept.characters.items()
         }
         found["special_tokens"] = self._special
         found["tokens"] = {}
-        for side, pieces in self._lengths.items():
-            lengths, limit = np.concatenate(pieces), self._limits[side]
-            truncated = 0 if limit is None else int((lengths > limit).sum())
+        for side, lengths in self._lengths.items():
+            limit = self._limits[side]
+            truncated = 0 if limit is None else lengths.above(limit)
             cut = {"limit": limit, "truncated": truncated}
-            found["tokens"][side] = describe(lengths, alike and alike["tokens"][side]) | cut
+            found["tokens"][side] = _described(lengths, alike and alike["tokens"][side]) | cut
         if self._classes:
             found["classes"] = dict(self._classes)
         if self._scores:
-            found["scores"] = describe(np.concatenate(self._scores), alike and alike["scores"])
+            found["scores"] = _described(self._scores, alike and alike["scores"])
         return found
 
 
@@ -141,26 +145,31 @@ def describe(values: np.ndarray, alike: dict[str, Any] | None = None) -> dict[st
         values: Lengths or scores, at least one, of shape ``(examples,)``.
         alike: What was found of other values, to take its bins; the outer ones take in the rest.
     """
+    return _described(Tally(values), alike)
+
+
+def _described(tally: Tally, alike: dict[str, Any] | None) -> dict[str, Any]:
+    values, counts = tally.counted()
     whole = np.issubdtype(values.dtype, np.integer)
-    high = float(np.quantile(values, 0.99))
+    high = tally.quantile(0.99)
     if alike is not None:
         edges = np.array(alike["histogram"]["edges"], dtype=values.dtype)
     elif whole:
-        low = values.min()
+        low = values[0]
         width = max(1, -(-(int(high) + 1 - low) // BINS))
         edges = low + width * np.arange(BINS + 1)
     else:
         edges = np.histogram_bin_edges(values, bins=BINS)
-    edges[0] = min(edges[0], values.min())
-    edges[-1] = max(edges[-1], values.max() + (1 if whole else 0))
+    edges[0] = min(edges[0], values[0])
+    edges[-1] = max(edges[-1], values[-1] + (1 if whole else 0))
     return {
-        "min": values.min().item(),
-        "mean": round(float(values.mean()), 4),
-        "median": float(np.median(values)),
+        "min": values[0].item(),
+        "mean": round(float((values * counts).sum() / counts.sum()), 4),
+        "median": tally.quantile(0.5),
         "percentile_99": high,
-        "max": values.max().item(),
+        "max": values[-1].item(),
         "histogram": {
             "edges": edges.tolist(),
-            "counts": np.histogram(values, bins=edges)[0].tolist(),
+            "counts": np.histogram(values, bins=edges, weights=counts)[0].astype(int).tolist(),
         },
     }

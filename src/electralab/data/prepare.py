@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from electralab.data.blocks import TOKENS, TokenBlocks, entropy, unigram
+from electralab.data.filling import filling
 from electralab.data.rows import EncodedRows, RowEncoder
 from electralab.data.sources import identity
 from electralab.errors import UserError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
     from electralab.config import DataConfig
+    from electralab.data.streaming import StreamedBlocks
 
 FORMAT = 3  # goes up when the code below gives other blocks or reports from the same texts
 SPLITS = ("train", "validation", "test")
@@ -58,14 +60,16 @@ class Prepared:
         unigram_entropy: Entropy of ``unigram`` in nats: the loss of a generator that knows only how
             frequent each token is. Both are empty and 0 where rows are no blocks.
         report: ``documents`` (read and by split), ``dropped`` (by reason), ``tokens`` and
-            ``rows`` (by split), ``vocab_size``, ``splits`` (each as `Look.report` says).
+            ``rows`` (by split), ``vocab_size``, ``splits`` (each as `Look.report` says); of blocks
+            also ``packing``, as `filling` says.
         facts: What the encoder found out, such as ``labels``; empty for token blocks.
         fingerprint: SHA-256 of the documents of every split and of how rows are made of them.
         folder: Where the rows lie.
         from_cache: Whether an earlier run had prepared them.
+        by_length: Further rows to train on, of other lengths.
     """
 
-    train: TokenBlocks | EncodedRows
+    train: TokenBlocks | EncodedRows | StreamedBlocks
     validation: TokenBlocks | EncodedRows | None
     test: TokenBlocks | EncodedRows | None
     tokenizer: PreTrainedTokenizerBase
@@ -76,6 +80,7 @@ class Prepared:
     fingerprint: str
     folder: Path
     from_cache: bool
+    by_length: dict[int, TokenBlocks] = field(default_factory=dict)
 
 
 def prepare(
@@ -109,12 +114,12 @@ def prepare(
     folder = Path(cache_dir).absolute() / "prepared" / key
     prepared = _open(folder, tokenizer, from_cache=True)
     if prepared:
-        return prepared
+        return _streamed(prepared, data, columns)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         prepared = _open(folder, tokenizer, from_cache=True)  # done while we waited
         if prepared:
-            return prepared
+            return _streamed(prepared, data, columns)
         from electralab.data.build import build
 
         unfinished = folder.with_suffix(".tmp")
@@ -131,7 +136,17 @@ def prepare(
     prepared = _open(folder, tokenizer, from_cache=False)
     if not prepared:
         raise UserError(f"`output_dir`: {folder} was written but cannot be read back.")
-    return prepared
+    return _streamed(prepared, data, columns)
+
+
+def _streamed(prepared: Prepared, data: DataConfig, columns: Mapping[str, str]) -> Prepared:
+    """Lets the rows of a stream be followed by those that are made while they are read."""
+    if not data.streaming:
+        return prepared
+    from electralab.data.streaming import StreamedBlocks
+
+    rows = StreamedBlocks(prepared, data=data, columns=columns)
+    return replace(prepared, train=rows)
 
 
 def tokenizer_identity(tokenizer: PreTrainedTokenizerBase | TrainTokenizer) -> list[Any]:
@@ -155,6 +170,8 @@ def _settings(
 ) -> dict[str, Any]:
     """Returns all that the rows depend on."""
     chosen = data.model_dump(include={"source", "unit", "limit", "max_length", "clean", "split"})
+    if data.streaming:
+        chosen["streaming"] = True
     return {
         "format": FORMAT,
         "data": chosen,
@@ -194,6 +211,8 @@ def _open(
         }
         probabilities = np.load(folder / "unigram.npy") if blocks else np.empty(0)
         found = {name: meta[name] for name in ("report", "facts", "fingerprint")}
+        if blocks:
+            found["report"]["packing"] = filling(splits, found["report"]["documents"])
     except (OSError, ValueError, KeyError):
         return None
     if isinstance(tokenizer, TrainTokenizer):

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from electralab.data import json_reader, parquet_reader
+from electralab.data.batches import column_batches
 from electralab.data.columns import LABEL, label_of, missing_column, unfit
-from electralab.data.lines import lines, plain
+from electralab.data.lines import blocks, lines, opened, plain
 from electralab.errors import UserError
 
 NUMBERS_SEEN = 1000  # rows of a csv that must all be numbers before a column of text is refused
@@ -43,6 +44,17 @@ def examples(
     return parquet_reader.examples(path, columns)
 
 
+def columns_of(
+    path: Path, *, source: str, columns: Mapping[str, str], unit: str
+) -> Iterator[list[list[str | None]]]:
+    """Yields the same as columns, many examples at a time."""
+    if source != "text" or unit != "line":
+        return column_batches(
+            examples(path, source=source, columns=columns, unit=unit), len(columns)
+        )
+    return _lines(path)
+
+
 def dialect(path: Path) -> dict[str, Any]:
     """Returns how the csv module should read a file: its separator follows from its ending."""
     if plain(path).suffix.lower() in (".tsv", ".txt"):
@@ -56,6 +68,12 @@ def _text(path: Path, unit: str) -> Iterator[list[str | None]]:
         return
     for line in lines(path):
         yield [line.rstrip("\r\n")]
+
+
+def _lines(path: Path) -> Iterator[list[list[str | None]]]:
+    with opened(path) as file:
+        for block in blocks(file, path, ends=False):
+            yield [block]
 
 
 def _csv(path: Path, columns: Mapping[str, str]) -> Iterator[list[str | None]]:

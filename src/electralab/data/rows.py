@@ -84,6 +84,8 @@ class EncodedRows(TorchDataset):
         folder: Where `write_rows` wrote them.
     """
 
+    uneven = True  # rows have lengths of their own
+
     def __init__(self, folder: Path | str) -> None:
         from datasets import Dataset
 
@@ -99,6 +101,15 @@ class EncodedRows(TorchDataset):
             raise IndexError(f"row {index}: rows count from 0, in epoch 0")
         epoch, row = divmod(int(index), len(self))
         return {**self.table[row], "epoch": epoch, "index": row}
+
+    def __getitems__(self, indices: list[int]) -> list[dict[str, Any]]:
+        """Returns the rows of a batch; a loader asks for them at once."""
+        places = [divmod(int(index), len(self)) for index in indices]
+        columns = self.table[[row for _, row in places]]
+        return [
+            {**dict(zip(columns, values, strict=True)), "epoch": epoch, "index": row}
+            for (epoch, row), *values in zip(places, *columns.values(), strict=True)
+        ]
 
 
 def write_rows(batches: Iterable[dict[str, list[Any]]], folder: Path) -> dict[str, int]:

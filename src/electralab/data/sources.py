@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.data import embedded, files, hub, moses, peek, readers
-from electralab.data.batches import column_batches
+from electralab.data.batches import column_batches, together
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from electralab.config import DataConfig
 
+HEAD = 1 << 22  # characters of a stream that are prepared before the training begins
 FORMAT = 1  # goes up when reading gives other texts from the same source
 
 
@@ -55,11 +56,12 @@ def read(data: DataConfig, *, columns: Mapping[str, str], cache_dir: Path) -> Do
     if problems:
         raise UserError(problems)
     folder = Path(cache_dir).absolute() / "datasets" / _digest([identity(data), data.unit])
-    kept = folder / _digest(list(columns.items()))
+    kept = folder / _digest([*columns.items(), *(["head"] if data.streaming else [])])
     if data.source == "hub":
         return _of_hub(data, columns, folder, kept)
     if data.source in embedded.COLUMNS:
-        parts = embedded.examples(data.source, columns, num_proc=data.num_proc)
+        examples = embedded.examples(data.source, columns, num_proc=data.num_proc)
+        parts = column_batches(examples, len(columns))
         tables = {"train": _kept(parts, list(columns), kept / "train.arrow")}
         return Documents(tables=tables, label_names=None)
     found, problems = files.by_split(data)
@@ -67,13 +69,54 @@ def read(data: DataConfig, *, columns: Mapping[str, str], cache_dir: Path) -> Do
         raise UserError(problems)
     tables = {
         split: _kept(
-            _examples(paths, data, columns, files.key_of(split)),
+            _head(_columns(paths, data, columns, files.key_of(split)), data),
             list(columns),
             kept / f"{split}.arrow",
         )
         for split, paths in found.items()
     }
     return Documents(tables=tables, label_names=None)
+
+
+def stream(
+    data: DataConfig, *, columns: Mapping[str, str], start: int
+) -> Iterator[Sequence[str | None]]:
+    """Yields the examples of the train split, one after the other, and holds none.
+
+    Args:
+        data: The configuration's `data` node.
+        columns: The column of each role.
+        start: So many are passed over.
+
+    Raises:
+        UserError: A file or column is not as it should be, with its place.
+        RunFailure: The hub does not answer.
+    """
+    if data.source == "hub":
+        return hub.stream(data, "train", columns=columns, start=start)
+    found, problems = files.by_split(data)
+    if problems:
+        raise UserError(problems)
+    parts = _columns(found["train"], data, columns, files.key_of("train"))
+    examples = chain.from_iterable(zip(*part, strict=True) for part in parts)
+    return islice(examples, start, None)
+
+
+def _head(
+    parts: Iterable[list[list[str | None]]], data: DataConfig
+) -> Iterator[list[list[str | None]]]:
+    """Yields what there is, of a stream the first `HEAD` characters, to a document."""
+    left = HEAD
+    for part in parts:
+        if not data.streaming:
+            yield part
+            continue
+        sizes = [sum(map(len, filter(None, texts))) for texts in zip(*part, strict=True)]
+        enough = next((at for at, end in enumerate(accumulate(sizes), 1) if end >= left), None)
+        yield [column[:enough] for column in part]
+        left -= sum(sizes)
+        if left <= 0:
+            return
 
 
 def identity(data: DataConfig) -> Any:
@@ -101,29 +144,37 @@ def stamp(path: Path) -> list[str | int]:
 
 def _of_hub(data: DataConfig, columns: Mapping[str, str], folder: Path, kept: Path) -> Documents:
     name = data.name or ""
+    if data.streaming:
+        tables = {}
+        for split in hub.wanted(data):
+            rows = hub.stream(data, split, columns=columns, start=0)
+            parts = _head(column_batches(rows, len(columns)), data)
+            tables[split] = _kept(parts, list(columns), kept / f"{split}.arrow")
+        return Documents(tables=tables, label_names=None)
     with _bars_on_terminals_only():
         loaded = hub.load(data, cache_dir=folder)
     tables = {}
     for split, table in loaded.items():
         selected = hub.select(table, columns, name=name)
         if selected is None:
-            parts = hub.examples(table, columns, name=name)
+            parts = column_batches(hub.examples(table, columns, name=name), len(columns))
             selected = _kept(parts, list(columns), kept / f"{split}.arrow")
         tables[split] = selected
     return Documents(tables=tables, label_names=hub.class_names(loaded["train"], columns))
 
 
-def _examples(
+def _columns(
     paths: list[Path], data: DataConfig, columns: Mapping[str, str], key: str
-) -> Iterator[Sequence[str | None]]:
+) -> Iterator[list[list[str | None]]]:
     if data.source == "moses":
-        return moses.examples(paths, roles=list(columns), key=key)
+        examples = moses.examples(paths, roles=list(columns), key=key)
+        return column_batches(examples, len(columns))
     how = {"source": data.source, "columns": columns, "unit": data.unit}
-    return chain.from_iterable(readers.examples(path, **how) for path in paths)
+    return together(chain.from_iterable(readers.columns_of(path, **how) for path in paths))
 
 
-def _kept(examples: Iterable[Sequence[str | None]], roles: list[str], path: Path) -> Dataset:
-    """Writes examples to an Arrow file, where an earlier run has not, and maps it into memory.
+def _kept(parts: Iterable[list[list[str | None]]], roles: list[str], path: Path) -> Dataset:
+    """Writes columns to an Arrow file, where an earlier run has not, and maps it into memory.
 
     `Dataset.from_generator` would do the same at a fifth of the speed, a record at a time.
     """
@@ -141,7 +192,7 @@ def _kept(examples: Iterable[Sequence[str | None]], roles: list[str], path: Path
                 pa.ipc.new_stream(file, schema) as writer,
                 tqdm(desc="reading", unit=" documents", disable=None, delay=2) as bar,
             ):
-                for columns in column_batches(examples, len(roles)):
+                for columns in parts:
                     writer.write_table(pa.table(columns, schema=schema))
                     bar.update(len(columns[0]))
             os.replace(unfinished, path)

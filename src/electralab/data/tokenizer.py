@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import string
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from electralab.data.batches import ROWS, pieces
+from electralab.data.batches import pieces
 from electralab.data.bpe import train_bpe
-from electralab.data.roles import TEXTS
+from electralab.data.texts import Texts
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
+    from electralab.data.clean import Kept
     from electralab.data.prepare import TrainTokenizer
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0 to 4
@@ -22,27 +23,25 @@ MAX_INPUT = 512  # tokens; the positions of every ELECTRA as published
 SAMPLE_CHARACTERS = 16_000_000  # more text changes few pieces and costs seconds
 
 
-def train_tokenizer(documents: Dataset, wanted: TrainTokenizer) -> PreTrainedTokenizerBase:
+def train_tokenizer(table: Dataset, kept: Kept, wanted: TrainTokenizer) -> PreTrainedTokenizerBase:
     """Trains a tokenizer on the texts of a split.
 
     Args:
-        documents: A column a role.
+        table: A column a role.
+        kept: What is kept of it.
         wanted: What kind of tokenizer.
     """
-    roles = [role for role in documents.column_names if role in TEXTS]
-    lengths = [sum(map(len, filter(None, texts))) for texts in _rows(documents, roles)]
-    chosen = documents.select(sample(lengths))
+    stride = sample_stride(sum(int(lengths.sum()) for lengths in kept.characters.values()))
     texts = [
-        piece for row in _rows(chosen, roles) for text in row if text for piece in pieces(text)
+        piece
+        for page in Texts(table, kept, "train").pages(stride)
+        for row in zip(*(page[role] for role in kept.characters), strict=True)
+        for text in row
+        if text
+        for piece in pieces(text)
     ]
     train = {"wordpiece": train_wordpiece, "bpe": train_bpe}[wanted.kind]
     return train(texts, vocab_size=wanted.vocab_size, lowercase=wanted.lowercase)
-
-
-def _rows(documents: Dataset, roles: list[str]) -> Iterator[tuple[str | None, ...]]:
-    for start in range(0, len(documents), ROWS):
-        batch = documents[start : start + ROWS]
-        yield from zip(*(batch[role] for role in roles), strict=True)
 
 
 def train_wordpiece(
@@ -54,7 +53,7 @@ def train_wordpiece(
     would take every Hangul syllable apart.
 
     Args:
-        texts: The corpus, or a part of it as `sample` takes it.
+        texts: The corpus, or a part of it.
         vocab_size: Pieces wanted, special tokens included; a small corpus can yield fewer.
         lowercase: Whether case is folded, in training and in use.
 
@@ -93,15 +92,14 @@ def train_wordpiece(
     )
 
 
-def sample(lengths: Sequence[int], characters: int = SAMPLE_CHARACTERS) -> range:
-    """Returns which documents to train a tokenizer on: evenly spaced, of about so many characters.
+def sample_stride(characters: int, wanted: int = SAMPLE_CHARACTERS) -> int:
+    """Returns which documents to train a tokenizer on: every so many-th one.
 
     Args:
-        lengths: Characters of each document.
-        characters: Characters wanted at most, roughly.
+        characters: Of all documents.
+        wanted: Characters wanted at most, roughly.
     """
-    stride = max(1, -(-int(sum(lengths)) // characters))
-    return range(0, len(lengths), stride)
+    return max(1, -(-characters // wanted))
 
 
 def _alphabet(counts: Counter[str], *, vocab_size: int) -> list[str]:

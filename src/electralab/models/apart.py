@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig
 
+from electralab.models.positions import first_position
+
 
 def encoder_inputs(
     config: PretrainedConfig,
@@ -25,13 +27,13 @@ def encoder_inputs(
         attention_mask: 1 at real tokens, of shape ``(batch, seq_len)``; none: all are real.
         segments: The number of a token's text in its row, 1 and up, 0 at pads, of the same shape;
             none: a text a row.
-        position_ids: A token's place in its own text, of the same shape.
+        position_ids: A token's place in its own text, from 0, of the same shape.
     """
     if segments is None:
         return {"attention_mask": attention_mask}
     return {
         "attention_mask": block_mask(segments, attention=config._attn_implementation, dtype=dtype),
-        "position_ids": position_ids,
+        "position_ids": position_ids + first_position(config.to_dict()),
     }
 
 

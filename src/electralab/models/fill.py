@@ -7,9 +7,16 @@ from typing import Any
 from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 
+from electralab.models.apart import encoder_inputs
+
 
 def fill_logits(
-    model: nn.Module, input_ids: Tensor, positions: Tensor, attention_mask: Tensor | None = None
+    model: nn.Module,
+    input_ids: Tensor,
+    positions: Tensor,
+    attention_mask: Tensor | None = None,
+    segments: Tensor | None = None,
+    position_ids: Tensor | None = None,
 ) -> Tensor:
     """Returns the logits at some positions, of shape ``(batch, K, vocab_size)``.
 
@@ -23,6 +30,9 @@ def fill_logits(
         input_ids: Masked token ids of shape ``(batch, seq_len)``.
         positions: Of shape ``(batch, K)``.
         attention_mask: 1 at real tokens, of shape ``(batch, seq_len)``; none: all are real.
+        segments: The number of a token's text in its row, 1 and up, 0 at pads, of the same shape;
+            none: a text a row.
+        position_ids: A token's place in its own text, of the same shape.
     """
     inner = extract_model_from_parallel(model)
     encoder = inner.base_model
@@ -41,8 +51,10 @@ def fill_logits(
         return output
 
     hook = None if encoder is inner else encoder.register_forward_hook(thin_out)
+    marks = {"attention_mask": attention_mask, "segments": segments, "position_ids": position_ids}
+    given = encoder_inputs(inner.config, dtype=inner.dtype, **marks)
     try:
-        logits = model(input_ids=input_ids, attention_mask=attention_mask).logits
+        logits = model(input_ids=input_ids, **given).logits
     finally:
         if hook is not None:
             hook.remove()

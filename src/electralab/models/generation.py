@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 from transformers import GenerationConfig, PreTrainedModel
+from transformers.modeling_outputs import Seq2SeqLMOutput
 
 LOGITS = 2**26  # that stand in float32 at a time: 256 MiB
 # What a checkpoint says of its ids; its lengths, beams and penalties were chosen for other uses.
@@ -42,23 +43,29 @@ def set_generation(
 
 
 def target_logits(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
-    """Returns the logits of the next token at each position, given the target before it.
+    """Returns the logits of `given_targets` alone."""
+    return given_targets(model, batch).logits
+
+
+def given_targets(model: PreTrainedModel, batch: dict[str, Tensor]) -> Seq2SeqLMOutput:
+    """Returns what a model makes of the sources and the targets.
+
+    Its ``logits`` are those of the next token at each position, given the target before it, of
+    shape ``(batch, target, vocabulary)``; ``encoder_last_hidden_state`` is what it makes of the
+    sources, ``(batch, source, width)``.
 
     Args:
         model: An encoder with a decoder, possibly wrapped for several devices.
         batch: ``input_ids`` and ``attention_mask`` of shape ``(batch, source)``, ``labels`` of
             shape ``(batch, target)``, -100 where there is none.
-
-    Returns:
-        Shape ``(batch, target, vocabulary)``.
     """
     inner = getattr(model, "module", model)
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
     if hasattr(inner, "prepare_decoder_input_ids_from_labels"):
         shifted = inner.prepare_decoder_input_ids_from_labels(labels=batch["labels"])
-        return model(**inputs, decoder_input_ids=shifted).logits
+        return model(**inputs, decoder_input_ids=shifted)
     # An M2M100 shifts them within, and computes a loss besides.
-    return model(**inputs, labels=batch["labels"]).logits
+    return model(**inputs, labels=batch["labels"])
 
 
 def target_nll(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.0) -> Tensor:

@@ -91,14 +91,15 @@ class MaskingCollator:
         return int(chosen_count(self.max_length, self.mask_prob))
 
     def __call__(self, examples: Sequence[Mapping]) -> dict[str, torch.Tensor]:
-        """Collates examples with ``input_ids``, ``epoch`` and ``index``.
+        """Collates examples with ``input_ids``, ``epoch`` and ``index``, and maybe ``starts``.
 
         Returns:
             ``input_ids`` and ``masked_ids`` of shape ``(batch, seq_len)``; ``positions``,
-            ``chosen`` and ``uniforms`` of shape ``(batch, K)``; ``attention_mask`` where there are
-            pads; with a probe also ``probe_ids`` and ``maskable`` of shape ``(batch, seq_len)``.
+            ``chosen`` and ``uniforms`` of shape ``(batch, K)``; `PaddedRows.marks`; with a probe
+            also ``probe_ids`` and ``maskable`` of shape ``(batch, seq_len)``.
         """
-        rows = PaddedRows.of(examples, pad_id=self.pad_id, padding_side=self.padding_side)
+        how = {"padding_side": self.padding_side, "width": self.max_length}
+        rows = PaddedRows.of(examples, pad_id=self.pad_id, **how)
         input_ids, epoch, index = rows.input_ids, rows.epoch, rows.index
         maskable = rows.real & ~np.isin(input_ids, self.special_ids)
         keys = rows.keys(POSITIONS, self.seed)
@@ -117,9 +118,8 @@ class MaskingCollator:
             "positions": positions,
             "chosen": chosen,
             "uniforms": uniform(SAMPLE, self.seed, epoch, index, size=positions.shape[1]),
+            **rows.marks(),
         }
-        if not rows.real.all():
-            batch["attention_mask"] = rows.real.astype(np.int64)
         if self.probe is not None:
             draws = uniform(PROBE, self.seed, epoch, index, size=positions.shape[1])
             tokens = np.searchsorted(self.probe, draws.astype(np.float64), side="right")

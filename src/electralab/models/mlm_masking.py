@@ -71,14 +71,15 @@ class MlmCollator:
         return int(chosen_count(self.max_length, self.mask_prob))
 
     def __call__(self, examples: Sequence[Mapping]) -> dict[str, torch.Tensor]:
-        """Collates examples with ``input_ids``, ``epoch`` and ``index``.
+        """Collates examples with ``input_ids``, ``epoch`` and ``index``, and maybe ``starts``.
 
         Returns:
             ``input_ids``, what the model reads, of shape ``(batch, seq_len)``; ``positions``,
             ``chosen`` and ``originals``, the tokens that stood there, of shape ``(batch, K)``;
-            ``attention_mask`` where there are pads.
+            and `PaddedRows.marks`.
         """
-        rows = PaddedRows.of(examples, pad_id=self.pad_id, padding_side=self.padding_side)
+        how = {"padding_side": self.padding_side, "width": self.max_length}
+        rows = PaddedRows.of(examples, pad_id=self.pad_id, **how)
         positions, chosen = self._choose(rows)
         originals = np.take_along_axis(rows.input_ids, positions, axis=1)  # (B, K)
         fate = self._uniform(REPLACE, rows, positions.shape[1])
@@ -94,9 +95,8 @@ class MlmCollator:
             "positions": positions,
             "chosen": chosen,
             "originals": originals,
+            **rows.marks(),
         }
-        if not rows.real.all():
-            batch["attention_mask"] = rows.real.astype(np.int64)
         return {name: torch.from_numpy(array) for name, array in batch.items()}
 
     def _choose(self, rows: PaddedRows) -> tuple[np.ndarray, np.ndarray]:

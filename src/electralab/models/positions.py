@@ -1,4 +1,4 @@
-"""How many tokens a model can read."""
+"""How many tokens a model can read, and how it counts them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,16 @@ def usable_positions(config: Mapping[str, Any]) -> int | None:
         return None  # relative positions, as in T5
     if config.get("position_biased_input") is False:
         return None  # DeBERTa's are relative as well, with a table that clips
-    if config.get("model_type") in _BEHIND_PAD:
-        pad = config.get("pad_token_id")
-        return most - (1 if pad is None else pad) - 1
-    return most
+    return most - first_position(config)
+
+
+def first_position(config: Mapping[str, Any]) -> int:
+    """Returns the position of a row's first token.
+
+    Args:
+        config: Its ``config.json``, or `to_dict` of its configuration.
+    """
+    if config.get("model_type") not in _BEHIND_PAD:
+        return 0
+    pad = config.get("pad_token_id")
+    return (1 if pad is None else pad) + 1

@@ -1,7 +1,8 @@
 """The pair of replaced token detection: a generator that fills in, a discriminator that doubts.
 
 Clark et al. 2020, "ELECTRA: Pre-training Text Encoders as Discriminators Rather Than Generators",
-section 2. The vocabulary is computed at the chosen positions only.
+section 2. The generator's last layer and the vocabulary are computed at the chosen positions only,
+and nothing is read back from the device.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from transformers import (
 )
 from transformers.utils import ModelOutput
 
-from electralab.models.sampling import at_least_float32, sample
+from electralab.models.encoder import encode
+from electralab.models.sampling import at_least_float32
 from electralab.models.statistics import RtdStatistics
+from electralab.models.vocabulary import Filled, fill
 
 _EMBEDDINGS = (
     "word_embeddings.weight",
@@ -139,7 +142,12 @@ class RtdPair(PreTrainedModel):
         self.discriminator._init_weights(module)
 
     def fill_logits(
-        self, input_ids: Tensor, positions: Tensor, attention_mask: Tensor | None = None
+        self,
+        input_ids: Tensor,
+        positions: Tensor,
+        attention_mask: Tensor | None = None,
+        segments: Tensor | None = None,
+        position_ids: Tensor | None = None,
     ) -> Tensor:
         """Returns the generator's logits at some positions, of shape ``(batch, K, vocab_size)``.
 
@@ -147,17 +155,49 @@ class RtdPair(PreTrainedModel):
             input_ids: Masked token ids of shape ``(batch, seq_len)``.
             positions: Of shape ``(batch, K)``.
             attention_mask: 1 at real tokens, of shape ``(batch, seq_len)``; none: all are real.
+            segments: The number of a token's text in its row, 1 and up, 0 at pads, of the same
+                shape; none: a text a row.
+            position_ids: A token's place in its own text, of the same shape.
         """
-        hidden = self.generator.electra(input_ids, attention_mask=attention_mask).last_hidden_state
-        index = positions.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
-        picked = hidden.gather(1, index)  # (B, K, H)
-        return self.generator.generator_lm_head(self.generator.generator_predictions(picked))
+        hidden = self._fill_hidden(input_ids, positions, attention_mask, segments, position_ids)
+        return self.generator.generator_lm_head(hidden)
 
-    def doubt_logits(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+    def _fill_hidden(self, input_ids: Tensor, positions: Tensor, *marks: Tensor | None) -> Tensor:
+        """Returns what the output table is multiplied with, of shape ``(batch, K, width)``."""
+        hidden = encode(self.generator.electra, input_ids, *marks, positions=positions)
+        return self.generator.generator_predictions(hidden)
+
+    def doubt_logits(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        segments: Tensor | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
         """Returns logits of shape ``(batch, seq_len)``, above 0 where a token looks replaced."""
-        hidden = self.discriminator.electra(input_ids, attention_mask=attention_mask)
-        logits = self.discriminator.discriminator_predictions(hidden.last_hidden_state)
-        return at_least_float32(logits)
+        marks = (attention_mask, segments, position_ids)
+        hidden = encode(self.discriminator.electra, input_ids, *marks)
+        return at_least_float32(self.discriminator.discriminator_predictions(hidden))
+
+    def _fill(
+        self,
+        masked_ids: Tensor,
+        positions: Tensor,
+        *marks: Tensor | None,
+        original: Tensor,
+        chosen: Tensor,
+        uniforms: Tensor,
+    ) -> Filled:
+        """Returns what the generator says at the chosen positions."""
+        head = self.generator.generator_lm_head
+        return fill(
+            self._fill_hidden(masked_ids, positions, *marks),
+            *(head.weight, head.bias),
+            original=original,
+            chosen=chosen,
+            uniforms=uniforms,
+            temperature=self.config.sampling_temperature,
+        )
 
     def forward(
         self,
@@ -167,6 +207,8 @@ class RtdPair(PreTrainedModel):
         chosen: Tensor,
         uniforms: Tensor,
         attention_mask: Tensor | None = None,
+        segments: Tensor | None = None,
+        position_ids: Tensor | None = None,
         probe_ids: Tensor | None = None,
         maskable: Tensor | None = None,
         totals: Tensor | None = None,
@@ -180,44 +222,42 @@ class RtdPair(PreTrainedModel):
             chosen: Which of them were chosen; the others only fill the row.
             uniforms: A number of (0, 1) for each draw, of shape ``(batch, K)``.
             attention_mask: 1 at real tokens; none where every token is real.
+            segments: The number of a token's text in its row; none: a text a row.
+            position_ids: A token's place in its own text.
             probe_ids: A corruption that depends on no generator, to be judged as well.
             maskable: Where a token could have been chosen; only the metrics use it.
             totals: Chosen positions and real tokens of the whole effective batch, by which the
                 losses are divided, of shape ``(2,)``; none: those of this batch.
         """
-        logits = self.fill_logits(masked_ids, positions, attention_mask)  # (B, K, V)
+        marks = (attention_mask, segments, position_ids)
         original = input_ids.gather(1, positions)  # (B, K)
-        nll = F.cross_entropy(
-            at_least_float32(logits).flatten(0, 1), original.flatten(), reduction="none"
-        ).view_as(original)
+        draws = {"original": original, "chosen": chosen, "uniforms": uniforms}
+        filled = self._fill(masked_ids, positions, *marks, **draws)
 
         with torch.no_grad():
-            sampled = sample(logits, uniforms, temperature=self.config.sampling_temperature)
-            sampled = torch.where(chosen, sampled, original)
-            guessed = logits.argmax(-1) == original
+            sampled = torch.where(chosen, filled.sampled, original)
             # A correct guess is an original token.
             corrupted = input_ids.scatter(1, positions, sampled)  # (B, L)
             replaced = corrupted != input_ids
             real = torch.ones_like(replaced) if attention_mask is None else attention_mask.bool()
 
-        disc_logits = self.doubt_logits(corrupted, attention_mask)  # (B, L)
+        disc_logits = self.doubt_logits(corrupted, *marks)  # (B, L)
         bce = F.binary_cross_entropy_with_logits(
             disc_logits, replaced.to(disc_logits.dtype), reduction="none"
         )
-        mlm_sum = (nll * chosen).sum()
         disc_sum = (bce * real).sum()
         if totals is None:
             totals = torch.stack([chosen.sum(), real.sum()])
         totals = totals.clamp(min=1)
         loss = (
-            self.config.gen_weight * mlm_sum / totals[0]
+            self.config.gen_weight * filled.loss / totals[0]
             + self.config.disc_weight * disc_sum / totals[1]
         )
         statistics = RtdStatistics.collect(
-            mlm_sum=mlm_sum,
+            mlm_sum=filled.loss,
             disc_sum=disc_sum,
             chosen=chosen,
-            guessed=guessed,
+            guessed=filled.guessed,
             real=real,
             replaced=replaced,
             doubted=disc_logits > 0,
@@ -229,9 +269,7 @@ class RtdPair(PreTrainedModel):
             corrupted_ids=corrupted,
             replaced=replaced,
             disc_logits=disc_logits,
-            token_nll=nll,
-            guessed=guessed,
-            probe_logits=None
-            if probe_ids is None
-            else self.doubt_logits(probe_ids, attention_mask),
+            token_nll=filled.token_nll,
+            guessed=filled.guessed,
+            probe_logits=None if probe_ids is None else self.doubt_logits(probe_ids, *marks),
         )

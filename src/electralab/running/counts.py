@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.chain_config import ARMS, adaptation, fine_tuning, unadapted_model
+from electralab.checking.phase_checks import in_words, plan
 from electralab.checking.signature import sources
 from electralab.config import Chain
+from electralab.data import filling
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ _MODEL = ("name_or_path", "revision", "tokenizer", "vocab_size", "lowercase")
 
 
 def keep(config: Config, report: dict[str, Any]) -> None:
-    """Notes how many rows and tokens the prepared data of a configuration has.
+    """Notes how many rows and tokens the prepared data of a configuration has, and how full.
 
     Args:
         config: The configuration of a run.
@@ -31,8 +33,21 @@ def keep(config: Config, report: dict[str, Any]) -> None:
     place = _place(config)
     place.parent.mkdir(parents=True, exist_ok=True)
     counts = {"rows": report["rows"]["train"], "tokens": report["tokens"]["train"]}
+    if "packing" in report:
+        counts["packing"] = filling.in_words(report["packing"])
     if files.read_json(place) != counts:
         files.write_json(place, counts)
+
+
+def rows_in_words(config: Config | Chain) -> list[str]:
+    """Returns lines about a run's phases, and how full its rows are where they were prepared.
+
+    Args:
+        config: A checked configuration; of a chain, of its adaptation.
+    """
+    one = adaptation(config) if isinstance(config, Chain) else config
+    known = files.read_json(_place(one)).get("packing")
+    return [*([known] if known else []), *in_words(plan(one))]
 
 
 def length(config: Config | Chain) -> tuple[int | None, int | None]:

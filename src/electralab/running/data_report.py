@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from electralab.data import filling
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def lines(data: Prepared) -> list[str]:
         if count
     )
     return [
-        f"data   {report['documents']['read']:,} documents"
+        f"data   {'a stream; its first ' if 'stream' in report else ''}"
+        f"{report['documents']['read']:,} documents"
         + (f" (dropped: {dropped})" if dropped else "")
         + (", from the cache" if data.from_cache else ""),
         *(
@@ -37,6 +39,7 @@ def lines(data: Prepared) -> list[str]:
             f"{report['tokens'][name]:>12,} tokens {count:>9,} rows"
             for name, count in report["rows"].items()
         ),
+        *([f"       {filling.in_words(report['packing'])}"] if "packing" in report else []),
         *(f"       {line}" for line in _shape(report["splits"]["train"])),
         *(f"  !    {line}" for line in remarks(report["splits"])),
     ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from electralab import processes
 from electralab.chain_config import in_stages
+from electralab.checking import phase_checks
 from electralab.checking.signature import signature
 from electralab.checking.trainer_args import precision
 from electralab.config import Chain, Config
@@ -50,6 +51,7 @@ def show_data(config: Config, data: Prepared, *, stages: Mapping[str, str] | Non
         stages: In a chain, the stage of each group, whose keys are named with it.
     """
     lines = data_report.lines(data)
+    lines += [f"       {line}" for line in phase_checks.in_words(phase_checks.plan(config))]
     say(*(in_stages(line, stages) for line in lines) if stages else lines)
     counts.keep(config, data.report)
 

@@ -103,7 +103,15 @@ class Task(ABC, Generic[Keys]):
             UserError: The source, its texts or the tokenizer are not as they should be.
         """
         how = {"columns": columns(self.name, self.data), "encoder": self.encoder()}
-        return prepare(data=self.data, tokenizer=tokenizer, cache_dir=cache_dir, **how)
+        data = prepare(data=self.data, tokenizer=tokenizer, cache_dir=cache_dir, **how)
+        for phase in getattr(self.config, "phases", None) or []:
+            rows = data.train
+            if phase.length < self.data.max_length:
+                keys = self.data.model_copy(update={"max_length": phase.length})
+                short = prepare(data=keys, tokenizer=data.tokenizer, cache_dir=cache_dir, **how)
+                rows = short.train
+            data.by_length[phase.length] = rows
+        return data
 
     def encoder(self) -> RowEncoder | None:
         """Returns how an example becomes a row; none: texts become token blocks."""

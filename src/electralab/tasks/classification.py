@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,10 @@ from transformers import AutoModelForSequenceClassification, EvalPrediction, Pre
 
 from electralab.checking.classification_checks import unfit
 from electralab.config import ModelConfig
-from electralab.data.collate import PaddingCollator
+from electralab.data.collate import PackingCollator, PaddingCollator
 from electralab.data.prepare import Prepared
 from electralab.errors import UserError
+from electralab.models.first_tokens import class_logits, look_at_first_tokens
 from electralab.models.flops import Costs, encoder_costs
 from electralab.models.inputs import input_names
 from electralab.task_config import ClassificationConfig
@@ -86,17 +87,26 @@ class Classification(Task[ClassificationConfig]):
         if self.config.freeze_encoder:
             freeze_encoder(built.model)
         self._model_inputs = input_names(built.model, data.tokenizer)
+        if not look_at_first_tokens(built.model, several=self._packs) and self._packs:
+            kind = built.model.config.model_type
+            raise UserError(
+                "`data.packing` must be none for a model that cannot keep the texts of a row apart "
+                f"or whose head reads more than their first tokens, as this {kind!r}, but is "
+                "separate instead."
+            )
         return built
 
-    def collators(self, *, data: Prepared, seed: int) -> tuple[PaddingCollator, PaddingCollator]:
-        """Returns a collator that pads to the longest row, the same for both."""
-        collate = PaddingCollator(
-            tokenizer=data.tokenizer,
-            names=self._model_inputs,
-            classes=len(self._labels) if self.config.problem == "multi_label" else None,
-            multiple=8 if torch.cuda.is_available() else None,  # as its matrix units like it
-        )
-        return collate, collate
+    def collators(self, *, data: Prepared, seed: int) -> tuple[Callable, Callable]:
+        """Returns collators that pad to the longest row; that of training may pack."""
+        classes = len(self._labels) if self.config.problem == "multi_label" else None
+        how = {"tokenizer": data.tokenizer, "names": self._model_inputs, "classes": classes}
+        # As the matrix units of a GPU like it.
+        pad = PaddingCollator(**how, multiple=8 if torch.cuda.is_available() else None)
+        return (PackingCollator(**how) if self._packs else pad), pad
+
+    @property
+    def _packs(self) -> bool:
+        return self.data.packing == "separate"
 
     def count_items(self, batch: dict[str, Tensor]) -> Tensor:
         """Counts rows, or the weights of their classes, of shape ``(1,)``."""
@@ -218,7 +228,7 @@ class Classification(Task[ClassificationConfig]):
 
 def _logits(model: PreTrainedModel, batch: dict[str, Tensor]) -> Tensor:
     """Returns what the head says, of shape ``(batch, classes)``."""
-    return model(**{name: value for name, value in batch.items() if name != "labels"}).logits
+    return class_logits(model, {n: value for n, value in batch.items() if n != "labels"})
 
 
 def _ids(data: Prepared, split: str) -> np.ndarray:

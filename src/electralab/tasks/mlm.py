@@ -13,9 +13,11 @@ from transformers import AutoModelForMaskedLM, EvalPrediction, PreTrainedModel
 
 from electralab.config import ModelConfig
 from electralab.data.prepare import Prepared
+from electralab.models.attention import require_apart
 from electralab.models.fill import fill_logits
 from electralab.models.flops import Costs, encoder_costs
 from electralab.models.mlm_masking import MlmCollator
+from electralab.models.padded import MARKS
 from electralab.models.sampling import at_least_float32
 from electralab.models.words import word_starts
 from electralab.task_config import MlmConfig
@@ -70,7 +72,12 @@ class MaskedLanguageModelling(Task[MlmConfig]):
             name_or_path=name_or_path,
             tokenizer=data.tokenizer,
             lengths={"data.max_length": self.data.max_length},
+            apart=(apart := self.data.packing == "separate"),
         )
+        if apart:
+            special = set(data.tokenizer.all_special_ids)
+            normal = [number for number in range(len(data.tokenizer)) if number not in special]
+            require_apart(network.model, normal[:8], max_length=self.data.max_length)
         return Built(network.model, able=not network.fresh)
 
     def collators(self, *, data: Prepared, seed: int) -> tuple[MlmCollator, MlmCollator]:
@@ -206,8 +213,8 @@ class MaskedLanguageModelling(Task[MlmConfig]):
 
 def _fill(model: PreTrainedModel, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Returns losses in nats and whether the likeliest token is right, of shape ``(batch, K)``."""
-    mask = batch.get("attention_mask")
-    logits = fill_logits(model, batch["input_ids"], batch["positions"], mask)  # (B, K, V)
+    read = {name: batch[name] for name in (*MARKS, "input_ids", "positions") if name in batch}
+    logits = fill_logits(model, **read)  # (B, K, V)
     originals = batch["originals"]
     nll = F.cross_entropy(
         at_least_float32(logits).flatten(0, 1), originals.flatten(), reduction="none"

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from electralab.config import ModelConfig
-from electralab.models.build import set_attention
+from electralab.models.attention import choose_attention
 from electralab.models.networks import Network, check_fits, load_network
 from electralab.models.scratch import fresh_network
 
@@ -25,6 +25,7 @@ def build_network(
     name_or_path: str | None,
     tokenizer: PreTrainedTokenizerBase,
     lengths: Mapping[str, int],
+    apart: bool = False,
     **head: Any,
 ) -> Network:
     """Builds the model of a task.
@@ -36,6 +37,7 @@ def build_network(
         name_or_path: Hub name or folder; none: from scratch.
         tokenizer: Whose ids it reads.
         lengths: Tokens of the longest row, by the key that sets them.
+        apart: Whether rows hold several texts that are kept apart.
         head: Fields of the configuration that the head follows from, such as ``id2label``.
 
     Raises:
@@ -49,6 +51,5 @@ def build_network(
         how = {"revision": model.revision, "dropout": model.dropout}
         network = load_network(auto_class, name_or_path, **how, **head)
     check_fits(network.model, tokenizer=tokenizer, lengths=lengths)
-    if model.attention is not None:
-        set_attention(network.model, model.attention)
+    choose_attention(network.model, model.attention, apart=apart)
     return network

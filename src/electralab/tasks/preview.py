@@ -39,13 +39,18 @@ def held_out_sentences(
     cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
     found: list[np.ndarray] = []
     for number in range(len(blocks)):
-        ids = np.asarray(blocks[number]["input_ids"])
-        ends = np.flatnonzero(ids == sep)
-        starts = np.concatenate([[0], ends[:-1]]) if len(ends) else []
+        example = blocks[number]
+        ids = np.asarray(example["input_ids"])
+        if apart := "starts" in example:  # where all pieces are whole
+            starts = example["starts"]
+            ends = np.append(starts[1:], len(ids)) - 1
+        else:
+            ends = np.flatnonzero(ids == sep)
+            starts = np.concatenate([[0], ends])[: len(ends)]
         for start, end in zip(starts, ends, strict=True):
             body = ids[start + 1 : end]
             # The first and the last piece of a block may run on beyond it.
-            whole = (start > 0 and end < ends[-1]) or len(ends) == 1
+            whole = apart or (start > 0 and end < ends[-1]) or len(ends) == 1
             if whole and _SHORTEST <= len(body) <= _LONGEST:
                 found.append(np.concatenate([[cls], body, [sep]]))
                 break

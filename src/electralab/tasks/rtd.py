@@ -10,13 +10,13 @@ from transformers import EvalPrediction
 from electralab.config import ModelConfig
 from electralab.data.prepare import Prepared
 from electralab.errors import UserError
+from electralab.models.attention import choose_attention
 from electralab.models.build import (
     DROPOUT,
     check_fit,
     electra_config,
     generator_for,
     load_pair,
-    set_attention,
 )
 from electralab.models.flops import Costs, pair_costs
 from electralab.models.loading import is_pair, load_whole_pair
@@ -94,8 +94,7 @@ class ReplacedTokenDetection(Task[RtdConfig]):
                 f"`model.tokenizer` must have at most the model's {known} pieces, but has "
                 f"{pieces} instead; take the model's own with model.tokenizer=auto."
             )
-        if model.attention is not None:
-            set_attention(pair, model.attention)
+        choose_attention(pair, model.attention, apart=self.data.packing == "separate")
         pair.config.gen_weight = self.config.gen_weight
         pair.config.disc_weight = self.config.disc_weight
         pair.config.sampling_temperature = self.config.temperature

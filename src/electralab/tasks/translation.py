@@ -16,8 +16,14 @@ from electralab.config import DataConfig, ModelConfig
 from electralab.data.parallel import IGNORED, ParallelCollator, ParallelEncoder
 from electralab.data.prepare import Prepared
 from electralab.models.flops import Costs, translation_costs
-from electralab.models.generation import set_generation, target_logits, target_nll
+from electralab.models.generation import (
+    given_targets,
+    set_generation,
+    target_logits,
+    target_nll,
+)
 from electralab.models.languages import forced_tokens, set_languages
+from electralab.models.writing import write
 from electralab.task_config import TranslationConfig
 from electralab.tasks.base import Built, Task, gain, millions, require_finite
 from electralab.tasks.bleu import translation_scores
@@ -133,18 +139,28 @@ class Translation(Task[TranslationConfig]):
         """Returns the loss of each row and what the model writes; tokens and number of each row."""
         self._split = split
         labels = batch["labels"]
-        nll = target_nll(target_logits(model, batch), labels)
+        given = given_targets(model, batch)
+        nll = target_nll(given.logits, labels)
         beams = self.config.eval_num_beams if split == "eval" else self.config.num_beams
-        written = self._write(model, batch, num_beams=beams)
+        read = given.encoder_last_hidden_state
+        del given  # its logits take more than all that is written
+        written = self._write(model, batch, num_beams=beams, read=read)
         return (nll, written), ((labels != IGNORED).sum(1), batch["index"])
 
-    def _write(self, model: PreTrainedModel, batch: dict[str, Tensor], *, num_beams: int) -> Tensor:
+    def _write(
+        self,
+        model: PreTrainedModel,
+        batch: dict[str, Tensor],
+        *,
+        num_beams: int,
+        read: Tensor | None = None,
+    ) -> Tensor:
         """Returns ids of shape ``(batch, written)``, without the one that starts the decoder."""
         inner = getattr(model, "module", model)
         untrained = self._from_scratch and self.at_start
         longest = min(self._longest, UNTRAINED_TOKENS) if untrained else self._longest
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-        return inner.generate(**inputs, num_beams=num_beams, max_new_tokens=longest)[:, 1:]
+        return write(inner, inputs, read=read, num_beams=num_beams, max_new_tokens=longest)
 
     def compute_metrics(self, evaluated: EvalPrediction) -> dict[str, float]:
         """Scores what was written against the split's own texts, whole and as they stand.

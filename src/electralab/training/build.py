@@ -15,12 +15,17 @@ from transformers import (
 )
 
 from electralab.checking.trainer_args import STOP
+from electralab.data.streaming import StreamedBlocks
 from electralab.training import memory
+from electralab.training.phases import PhasedCollator, PhasedRows
 from electralab.training.progress import LinePrinter, ProgressBar
 from electralab.training.together import draw_apart
 from electralab.training.trainer import ExperimentTrainer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from electralab.checking.phase_checks import Phase
     from electralab.data.prepare import Prepared
     from electralab.tasks.base import Task
 
@@ -35,6 +40,7 @@ def build_trainer(
     early_stopping_patience: int | None,
     callbacks: list[TrainerCallback],
     on_nan: str = STOP,
+    phases: Sequence[Phase] = (),
 ) -> ExperimentTrainer:
     """Builds the Trainer of a run.
 
@@ -47,13 +53,20 @@ def build_trainer(
         early_stopping_patience: Evaluations without a better metric; none: never stop early.
         callbacks: Besides those for progress and early stopping.
         on_nan: What happens at a step that is not finite: ``stop`` or ``skip``.
+        phases: Parts of the training with rows of different lengths; none: it has one length.
     """
+    if isinstance(data.train, StreamedBlocks):
+        together = arguments.train_batch_size * arguments.gradient_accumulation_steps
+        data.train.expect(arguments.max_steps * together * arguments.world_size, seed=seed)
     collate, eval_collate = task.collators(data=data, seed=seed)
+    rows = data.train
+    if phases:
+        rows, collate = PhasedRows(phases, data.by_length), PhasedCollator(collate, phases)
     with memory.explained("The model", memory.MODEL):  # on its way to the device
         trainer = ExperimentTrainer(
             model=model,
             args=arguments,
-            train_dataset=data.train,
+            train_dataset=rows,
             eval_dataset=data.validation,
             data_collator=collate,
             eval_collator=eval_collate,

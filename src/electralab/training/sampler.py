@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch.utils.data import BatchSampler, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
-BATCHES = 50  # are filled from one draw of examples, by length
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+    from electralab.data.rows import EncodedRows
+
+BATCHES = 100  # are filled from one draw of examples, by length
+MORE = 4  # times the rows of a batch, where they are short
 
 
 class EpochSampler(Sampler[int]):
@@ -64,6 +72,13 @@ class EpochSampler(Sampler[int]):
         return np.concatenate([whole[rng.permutation(full)].ravel(), order[whole.size :]])
 
 
+class InOrder(EpochSampler):
+    """Takes a data set in its own order, which is shuffled already; nothing is held in memory."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.length))
+
+
 class ProcessBatches(BatchSampler):
     """The batches of one of several processes, which together are those of one process.
 
@@ -109,13 +124,63 @@ class ProcessBatches(BatchSampler):
         return full + (left > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = list(self.sampler)
+        order = iter(self.sampler)
         together = self.batch_size * self.processes
-        for start in range(0, len(self) * together, together):
-            batches = order[start : start + together]
+        for _ in range(len(self)):
+            batches = list(islice(order, together))
             yield self._share(batches) or batches[-1:]
 
     def _share(self, batches: Sequence[int]) -> Sequence[int]:
         size = len(batches)
         first, end = (size * number // self.processes for number in (self.rank, self.rank + 1))
         return batches[first:end]
+
+
+class LengthBatches(BatchSampler):
+    """The batches of an evaluation: the longest rows first, and more of them where they are short.
+
+    No batch has more tokens, pads included, than the first one.
+
+    Args:
+        lengths: Tokens of each row, of shape ``(rows,)``.
+        batch_size: Rows of the first batch.
+
+    Example:
+        >>> list(LengthBatches(np.array([2, 8, 4, 2, 2]), batch_size=1))
+        [[1], [2, 0], [3, 4]]
+    """
+
+    def __init__(self, lengths: np.ndarray, *, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.drop_last = False
+        self.sampler = np.argsort(-lengths, kind="stable").tolist()
+        tokens = batch_size * int(lengths.max(initial=1))
+        self.batches: list[list[int]] = []
+        while (begin := sum(map(len, self.batches))) < len(lengths):
+            longest = max(int(lengths[self.sampler[begin]]), 1)
+            rows = min(max(tokens // longest, 1), MORE * batch_size)
+            self.batches.append(self.sampler[begin : begin + rows])
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+
+def by_length(rows: EncodedRows, *, collate: Callable, arguments: TrainingArguments) -> DataLoader:
+    """Returns a loader of the batches of `LengthBatches`.
+
+    Args:
+        rows: The rows of a split.
+        collate: Makes a batch of rows.
+        arguments: Of the Trainer.
+    """
+    return DataLoader(
+        rows,
+        batch_sampler=LengthBatches(rows.lengths, batch_size=arguments.eval_batch_size),
+        collate_fn=collate,
+        num_workers=arguments.dataloader_num_workers,
+        pin_memory=arguments.dataloader_pin_memory,
+        prefetch_factor=arguments.dataloader_prefetch_factor,
+    )

@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 from transformers import PreTrainedModel, Seq2SeqTrainingArguments
 
 from electralab import processes, untrusted
-from electralab.checking import trainer_args
+from electralab.checking import phase_checks, trainer_args
 from electralab.config import Config
+from electralab.data.streaming import StreamedBlocks
 from electralab.errors import UserError
 from electralab.running import checkpoints
 from electralab.running import folder as files
 from electralab.running.part import Link
+from electralab.running.report import say
 from electralab.running.resuming import Resumed
 from electralab.timing import MATRIX_RATE, TIMING_METRICS, typical
 from electralab.tracking.callback import RunCallback
 from electralab.tracking.run import TrackedRun
 from electralab.training import disk, together
 from electralab.training.build import build_trainer
+from electralab.training.fill import fill_line
 from electralab.training.health import METRIC as SKIPPED
 from electralab.training.progress import LogFile
 from electralab.training.signals import StopOnSignal
@@ -94,6 +97,7 @@ def train(
         seed=config.seed,
         early_stopping_patience=config.trainer.get(trainer_args.PATIENCE),
         on_nan=config.trainer.get(trainer_args.ON_NAN, trainer_args.STOP),
+        phases=phase_checks.plan(config),
         callbacks=[
             recorder,
             signals,
@@ -106,6 +110,8 @@ def train(
     if hasattr(previews, "skip_time"):
         previews.skip_time = trainer.speed.skip
     trainer.signals = signals
+    if line := fill_line(trainer):
+        say(line)
     if processes.is_main():
         checkpoints.clear(folder / files.CHECKPOINTS)
     together.wait_for_all()
@@ -130,12 +136,17 @@ def train(
         arguments.eval_on_start = False
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except UserError as error:
+        # What a loader's worker raises has its trace in it.
+        raise getattr(data.train, "failure", None) or error from None
     except UnpicklingError as error:
         raise UserError(
             f"`resume` must go on from tensors and numbers, but {checkpoint} holds other objects, "
             "which could run code; remove it to go on from the one before."
         ) from error
     finally:
+        if isinstance(data.train, StreamedBlocks):
+            data.train.close()
         if previews and previews.rows:
             run.log_table(previews.rows, "previews.json")
     if signals.cut:

@@ -16,11 +16,13 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
 from electralab.checking.trainer_args import SKIP, STOP
 from electralab.data.rows import EncodedRows
+from electralab.data.streaming import StreamedBlocks
 from electralab.running.folder import read_json
 from electralab.tasks.base import Task
 from electralab.training import checkpointing, memory, rate, together, window
 from electralab.training.health import Health
-from electralab.training.sampler import EpochSampler, ProcessBatches
+from electralab.training.phases import PhasedRows, phased_loader
+from electralab.training.sampler import EpochSampler, InOrder, ProcessBatches, by_length
 from electralab.training.signals import StopOnSignal
 from electralab.training.speed import Speed
 
@@ -53,6 +55,9 @@ class ExperimentTrainer(Seq2SeqTrainer):
         **kwargs: Any,
     ) -> None:
         super().__init__(compute_metrics=task.compute_metrics, **kwargs)
+        if self.args.torch_compile and isinstance(self.train_dataset, EncodedRows):
+            # Batches of many lengths: one graph for all of them.
+            self.accelerator.state.dynamo_plugin.dynamic = True
         self.health = Health(self, skips=on_nan == SKIP)
         self._task = task
         self._eval_collator = eval_collator
@@ -73,9 +78,13 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
         dataset = self.train_dataset if train_dataset is None else train_dataset
-        # Batches of like lengths have few pads; token blocks are full. What is accumulated or lies
-        # on several devices stands together, so that one large batch holds the same examples.
-        alike = isinstance(dataset, EncodedRows)
+        if isinstance(dataset, StreamedBlocks):
+            return InOrder(len(dataset), seed=self.args.seed)
+        # Batches of like lengths have few pads; token blocks are full, and so are rows of several
+        # texts. What is accumulated or lies on several devices stands together, so that one large
+        # batch holds the same examples.
+        packed = isinstance(dataset, EncodedRows) and self._task.data.packing == "separate"
+        alike = getattr(dataset, "uneven", False) and not packed
         parts = self.args.gradient_accumulation_steps * self.args.world_size
         return EpochSampler(
             len(dataset),
@@ -85,15 +94,20 @@ class ExperimentTrainer(Seq2SeqTrainer):
         )
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
-        if isinstance(eval_dataset, EncodedRows):
+        if getattr(eval_dataset, "uneven", False):
             return np.argsort(-eval_dataset.lengths, kind="stable").tolist()
         return super()._get_eval_sampler(eval_dataset)
 
     def _get_dataloader(self, dataset: Any, description: str, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(dataset, PhasedRows) and kwargs.get("is_training"):
+            return phased_loader(self, dataset, _ignore_signals)
         if kwargs.get("is_training"):
             loader = super()._get_dataloader(dataset, description, *args, **kwargs)
             self._share_out(loader)
             return loader
+        if self.args.world_size == 1 and isinstance(dataset, EncodedRows):
+            loader = by_length(dataset, collate=self._eval_collator, arguments=self.args)
+            return self.accelerator.prepare(loader)
         collator, self.data_collator = self.data_collator, self._eval_collator
         try:
             return super()._get_dataloader(dataset, description, *args, **kwargs)
@@ -224,8 +238,12 @@ class ExperimentTrainer(Seq2SeqTrainer):
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """Goes through a split; every row counts once, in however many processes."""
-        # `Seq2SeqTrainer` keeps the rows that accelerate reads twice to make even batches.
-        self.gather_function = self.accelerator.gather_for_metrics
+        # `Seq2SeqTrainer` keeps the rows that accelerate reads twice to make even batches. One
+        # process reads none twice, and accelerate would cut off its last batch by counting.
+        one = self.args.world_size == 1
+        self.gather_function = (
+            self.accelerator.gather if one else self.accelerator.gather_for_metrics
+        )
         return super().evaluation_loop(*args, **kwargs)
 
     # Logs and checkpoints.

@@ -23,7 +23,8 @@ def main(argv: list[str]) -> int:
             "usage: electralab check [-m] [KEY=VALUE ...]\n\n"
             "Composes every configuration that the same words would run, loads no model, prints\n"
             "all problems, and runs nothing. Of each it prints the signature, the optimiser steps\n"
-            "and the tokens to train on, which are unknown until the data has been prepared once.\n"
+            "and the tokens to train on, which are unknown until the data has been prepared once;\n"
+            "of one alone also its phases and how full its rows are.\n"
             "Exit status 0: all is well; 2: something must change."
         )
         return 0
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
 
     from electralab.checking.signature import signature
     from electralab.command.points import checked, point_name, words_of
-    from electralab.running.counts import length
+    from electralab.running.counts import length, rows_in_words
     from electralab.running.report import command_line
 
     command = checked(flags)
@@ -45,6 +46,9 @@ def main(argv: list[str]) -> int:
         seen.setdefault(sign, name)
         steps, tokens = length(point.config)
         print(f"ok  {sign}  {_count(steps, 'steps')}  {_count(tokens, 'tokens')}  {name}{known}")
+        if not command.multirun:
+            for line in rows_in_words(point.config):
+                print(f"    {line}")
     if command.multirun:
         repeated = len(command.points) - len(seen)
         twice = f" ({repeated} more are the same as others)" if repeated else ""
