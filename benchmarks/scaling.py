@@ -3,9 +3,10 @@
     OMP_NUM_THREADS=1 python -m benchmarks.scaling [--model electra_tiny] [--rounds 5]
     python -m benchmarks.scaling --efficiency .95      # the plan alone, from what was measured
 
-Measured: real tokens/s of one process of one thread against two of one thread each (torchrun,
-gloo), with the same batch a process; runs take turns, the median of the ratios. Efficiency is half
-of that.
+Measured: real tokens/s of a run in one process of one thread; of a run in two (torchrun, gloo) with
+the same batch a process; and of two runs beside each other, which share the machine in the same way
+and exchange nothing. They take turns. The efficiency is that of one run in two processes against
+two runs: what the exchange and waiting for each other cost, whatever else the machine does.
 
 Planned, not measured: ELECTRA-Small, Base and Large as Clark et al. 2020 trained them (table 6; the
 same figures stand in google-research/electra, flops_computation.py). A step takes
@@ -59,51 +60,70 @@ PAPER = {
 }
 
 
-def tokens_a_second(processes: int, options: argparse.Namespace, folder: str) -> float:
-    """Returns the median over the windows of a run, but for the first."""
+def start(name: str, processes: int, options: argparse.Namespace, folder: str, steps: int):
+    """Starts a run of so many processes, of one thread each."""
     torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"]
     command = [sys.executable, *(torchrun if processes > 1 else []), "-m", "electralab"]
-    name = f"processes-{processes}"
     words = ["task=rtd", f"model={options.model}", "data=python_docs", "data.limit=20000"]
     words += [f"name={name}", f"data.max_length={options.length}", "tracking=off"]
     words += ["trainer.eval_strategy=no", "trainer.save_strategy=no", "task.preview_steps=null"]
     words += ["data.split.validation=null", "trainer.bf16=false", f"trainer.logging_steps={WINDOW}"]
-    words += [f"trainer.max_steps={options.steps}"]
+    words += [f"trainer.max_steps={steps}", "trainer.ddp_find_unused_parameters=false"]
     words += [f"trainer.per_device_train_batch_size={options.rows}"]
-    words += ["trainer.ddp_find_unused_parameters=false"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    shown = subprocess.run(
-        [*command, *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    if shown.returncode:
-        raise SystemExit(shown.stderr)
-    run = max(Path(folder, "outputs", name).iterdir(), key=lambda path: path.stat().st_mtime)
-    logs = json.loads((run / "history.json").read_text())
-    return statistics.median([log[SPEED] for log in logs if SPEED in log][1:])
+    how = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    return subprocess.Popen([*command, *words], cwd=folder, text=True, **how)
+
+
+def tokens_a_second(runs: dict[str, int], options: argparse.Namespace, folder: str) -> float:
+    """Returns what runs at the same time come to: medians over their windows, but for the first.
+
+    Args:
+        runs: Their names, and the processes of each.
+        options: What is trained.
+        folder: Holds the data that was prepared before.
+    """
+    started = [start(*run, options, folder, options.steps) for run in runs.items()]
+    for process in started:
+        if process.communicate()[1] and process.returncode:
+            raise SystemExit(f"a run ended with {process.returncode}")
+    total = 0.0
+    for name in runs:
+        run = max(Path(folder, "outputs", name).iterdir(), key=lambda path: path.stat().st_mtime)
+        logs = json.loads((run / "history.json").read_text())
+        total += statistics.median([log[SPEED] for log in logs if SPEED in log][1:])
+    return total
+
+
+KINDS = {"alone": {"one": 1}, "apart": {"one": 1, "other": 1}, "together": {"both": 2}}
 
 
 def measure(options: argparse.Namespace) -> float:
     """Returns the efficiency of two processes, and prints what it is made of."""
+    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as folder:
-        tokens_a_second(1, options, folder)  # prepares the data
-        found = []
+        start("data", 1, options, folder, 1).communicate()  # prepares it
         for number in range(options.rounds):
-            order = (1, 2) if number % 2 else (2, 1)
-            speeds = {count: tokens_a_second(count, options, folder) for count in order}
-            found.append((speeds[2] / speeds[1], speeds[1], speeds[2]))
-            print(f"round {number}: {found[-1][0]:.3f}", file=sys.stderr)
-    ratios, alone, both = ([row[column] for row in found] for column in range(3))
-    ratio = statistics.median(ratios)
-    tokens = options.rows * options.length
-    lost = tokens * (2 / statistics.median(both) - 1 / statistics.median(alone))
+            for kind in [*KINDS] if number % 2 else [*KINDS][::-1]:
+                found[kind].append(tokens_a_second(KINDS[kind], options, folder))
+            last = ", ".join(f"{kind} {speeds[-1]:,.0f}" for kind, speeds in found.items())
+            print(f"round {number}: {last} tokens/s", file=sys.stderr)
+
+    def ratio(kind: str, other: str) -> tuple[float, str]:
+        each = [one / two for one, two in zip(found[kind], found[other], strict=True)]
+        middle = statistics.median(each)
+        return middle, f"{middle:.2f} ({min(each):.2f} to {max(each):.2f})"
+
+    speeds = {kind: f"{statistics.median(values):,.0f}" for kind, values in found.items()}
+    efficiency, exchanged = ratio("together", "apart")
     print(
-        f"measured: {options.model}, {options.rows} x {options.length} a process, float32: "
-        f"{statistics.median(alone):,.0f} tokens/s in one process of one thread, "
-        f"{statistics.median(both):,.0f} in two; {ratio:.2f} times as many (median of "
-        f"{options.rounds}, {min(ratios):.2f} to {max(ratios):.2f}), an efficiency of "
-        f"{ratio / 2:.0%}; a step takes {lost:.3f} s longer"
+        f"measured: {options.model}, {options.rows} x {options.length} tokens a process of one "
+        f"thread, float32, median of {options.rounds} rounds: one process {speeds['alone']} "
+        f"tokens/s, one run in two {speeds['together']}, {ratio('together', 'alone')[1]} times as "
+        f"many; two runs beside each other {speeds['apart']}, {ratio('apart', 'alone')[1]} times; "
+        f"efficiency of two processes against two runs {exchanged}"
     )
-    return ratio / 2
+    return efficiency
 
 
 def step_seconds(training: Training, gpus: int, options: argparse.Namespace) -> tuple[float, float]:

@@ -6,8 +6,10 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shlex
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -19,7 +21,7 @@ import yaml
 from safetensors.torch import load_file
 
 from electralab.cli import main
-from electralab.timing import TIMING_METRICS
+from electralab.timing import MATRIX_RATE, TIMING_METRICS
 from tests.conftest import TINY, write_corpus
 
 NAMES = ["eval_loss", "eval_mlm_loss", "eval_disc_loss", "eval_gen_accuracy", "eval_disc_accuracy"]
@@ -83,6 +85,22 @@ def test_a_run_leaves_all_that_it_promises(corpus, here, capsys):
     for word in ("original", "masked", "filled in", "doubted", "unigram entropy", "electralab ui"):
         assert word in shown
     assert "electralab predict" in shown and str(run.relative_to(here)) in shown
+    says_how_fast_it_was(run, record, shown)
+
+
+def says_how_fast_it_was(run: Path, record, shown: str) -> None:
+    """Every log, the summary, the record and the terminal have it."""
+    logs = [log for log in json.loads((run / "history.json").read_text()) if "loss" in log]
+    metrics = summary_of(run)["metrics"]
+    for numbers in (*logs, metrics, record.data.metrics):
+        assert numbers["tokens_per_second"] > 0 and numbers["mfu"] > 0
+        assert 0 <= numbers["data_wait"] < 1 and numbers["peak_memory_mb"] > 50
+    assert metrics["mfu"] == statistics.median(log["mfu"] for log in logs) and len(logs) == 3
+    rate = json.loads((run / "run.json").read_text())[MATRIX_RATE]
+    assert rate == round(metrics[MATRIX_RATE]) == int(record.data.tags[MATRIX_RATE]) > 0
+    assert re.search(r"device cpu, 1 threads, float32, [\d.,e+]+ GFLOP/s\n", shown)
+    assert re.search(r"\n  speed          [\d,]+ tokens/s, \d+ % of .*, .* at most\n", shown)
+    assert re.search(r"step 6/6 · train · .* tokens/s · MFU \d+%\n", shown)
 
 
 def test_the_same_command_gives_the_same_bits_and_another_seed_does_not(corpus, here):
