@@ -5,7 +5,8 @@
 The same model, sentences, arguments and scores. The plain side is the tutorial's: sentences as they
 stand, in batches padded to the longest, loss and `predict_with_generate`. Whole evaluations take
 turns in one process; the median of the ratios, both BLEUs, and how many texts differ. The model is
-a checkpoint (--model), or `marian_tiny` trained for a few steps, so that its sentences end.
+a checkpoint (--model), or `marian_tiny` trained for a few steps, so that its sentences end. On a
+busy machine: OMP_NUM_THREADS=1 and --busy.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def read() -> argparse.Namespace:
     parser.add_argument("--beams", type=int, default=4)
     parser.add_argument("--batch", type=int, default=64, help="of an evaluation, on both sides")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--busy", action="store_true", help="count processor seconds: others work")
     return parser.parse_args()
 
 
@@ -124,19 +126,19 @@ def main() -> None:
             "ours": lambda: trainer.evaluate(data.test, metric_key_prefix="test"),
             "plain": lambda: plain.evaluate(metric_key_prefix="test"),
         }
-        compare(sides, kept, asked.rounds)
+        compare(sides, kept, asked.rounds, time.process_time if asked.busy else time.perf_counter)
 
 
-def compare(sides: dict[str, Any], kept: dict[str, list[str]], rounds: int) -> None:
+def compare(sides: dict[str, Any], kept: dict[str, list[str]], rounds: int, now: Any) -> None:
     """Prints the ratios of seconds, and whether the texts are the same."""
     ratios: list[float] = []
     found: dict[str, dict[str, float]] = {}
     for number in range(rounds):
         seconds = {}
         for name in list(sides)[:: 1 if number % 2 else -1]:
-            start = time.perf_counter()
+            start = now()
             found[name] = sides[name]()
-            seconds[name] = time.perf_counter() - start
+            seconds[name] = now() - start
         ratios.append(seconds["plain"] / seconds["ours"])
         print(
             f"round {number}: {seconds['ours']:.1f} s against {seconds['plain']:.1f} s, ratio "

@@ -24,7 +24,7 @@ from tests.tasks.classifying import (
     words,
     write_csv,
 )
-from tests.tasks.test_classification import model_config
+from tests.tasks.test_classification import make_trainer, model_config
 
 STILL = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 LABELS = {
@@ -134,3 +134,21 @@ def test_an_evaluation_is_the_same_in_batches_of_any_size(here):
         found.append([measured[name] for name in sorted(measured) if name.startswith("eval_")])
     assert found[0] == pytest.approx(found[1], rel=1e-5)
     assert found[0] == pytest.approx(found[2], rel=1e-5)
+
+
+def test_an_evaluation_in_bf16_runs_in_bf16_without_gradients_and_has_the_same_metrics(tmp_path):
+    found, seen = {}, set()
+    for name in ("bf16", "float32"):
+        (tmp_path / name).mkdir()
+        trainer = make_trainer(tmp_path / name, arguments={"bf16": name == "bf16"})
+
+        def look(module, inputs, output, name=name):
+            seen.add((name, output.dtype, output.is_inference()))
+
+        trainer.model.classifier.register_forward_hook(look)
+        found[name] = trainer.evaluate()
+    assert seen == {("bf16", torch.bfloat16, True), ("float32", torch.float32, True)}
+    half, full = found.values()
+    assert half.keys() == full.keys()
+    assert half["eval_loss"] == pytest.approx(full["eval_loss"], rel=0.02)
+    assert half["eval_loss"] != full["eval_loss"]

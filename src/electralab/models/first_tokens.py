@@ -32,19 +32,19 @@ def look_at_first_tokens(model: PreTrainedModel, *, several: bool = False) -> bo
         Whether it is done, so that rows may hold several texts if that was asked.
     """
     layer = last_layer(model)
-    if layer is None or (_kind(layer) is None and not several):
+    if layer is None or not (several or _is_fewer(layer)):
         return False
     alone, packed = _two_texts(model)
-    wanted = _logits(model, alone)
-    layer.forward = MethodType(_forward, layer)
     try:
+        wanted = _logits(model, alone)
+        layer.forward = MethodType(_forward, layer)
         same = all(
             _close(_logits(model, batch), wanted) for batch in [alone, packed][: 1 + several]
         )
     except (RuntimeError, TypeError, AttributeError, ValueError, IndexError):
-        same = False  # its own layers take no such inputs
+        same = False  # its own layers take no such inputs, or its attention no CPU
     if not same:
-        del layer.forward
+        vars(layer).pop("forward", None)
     return same
 
 
@@ -82,9 +82,8 @@ def _forward(
     **kwargs: Any,
 ) -> Tensor:
     """Stands in for a layer's own: ``(batch, seq_len, width)`` give ``(texts, 1, width)``."""
-    kind = _kind(self)
-    if kind is not None and _attention(self).config._attn_implementation in _MASKED:
-        states = _FORWARD[kind](self, hidden_states, attention_mask, picked)
+    if _is_fewer(self):
+        states = _FORWARD[_kind(self)](self, hidden_states, attention_mask, picked)
     else:
         whole = type(self).forward(self, hidden_states, attention_mask, *args, **kwargs)
         states = _pick(whole, picked)
@@ -116,6 +115,11 @@ def _distilbert(layer: Any, hidden: Tensor, mask: Tensor | None, picked: Tensor 
 
 
 _FORWARD = {"bert": _bert, "distilbert": _distilbert}
+
+
+def _is_fewer(layer: Any) -> bool:
+    """Says whether a layer can be computed at fewer tokens than it is given."""
+    return _kind(layer) is not None and _attention(layer).config._attn_implementation in _MASKED
 
 
 def _kind(layer: Any) -> str | None:

@@ -15,13 +15,13 @@ BATCHES = 50  # of the first epoch that are looked at, evenly spaced
 
 
 def fill_line(trainer: ExperimentTrainer) -> str | None:
-    """Returns a line on how texts become batches and how full these are; none for token blocks.
+    """Returns a line on how texts become batches and how full these are; of other tasks none.
 
     Args:
-        trainer: As `build_trainer` makes it. Of translations only the sources are counted.
+        trainer: As `build_trainer` makes it.
     """
     rows = trainer.train_dataset
-    if not isinstance(rows, EncodedRows):
+    if not isinstance(rows, EncodedRows) or trainer._task.name != "classification":
         return None
     size = trainer._train_batch_size
     order = list(trainer._get_train_sampler(rows))

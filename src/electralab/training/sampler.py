@@ -156,10 +156,12 @@ class LengthBatches(BatchSampler):
         self.sampler = np.argsort(-lengths, kind="stable").tolist()
         tokens = batch_size * int(lengths.max(initial=1))
         self.batches: list[list[int]] = []
-        while (begin := sum(map(len, self.batches))) < len(lengths):
+        begin = 0
+        while begin < len(lengths):
             longest = max(int(lengths[self.sampler[begin]]), 1)
             rows = min(max(tokens // longest, 1), MORE * batch_size)
             self.batches.append(self.sampler[begin : begin + rows])
+            begin += rows
 
     def __len__(self) -> int:
         return len(self.batches)
