@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from torch.utils.data import BatchSampler, Sampler
 
+_CHUNK = 1 << 16  # examples
 BATCHES = 50  # are filled from one draw of examples, by length
 
 
@@ -53,7 +54,11 @@ class EpochSampler(Sampler[int]):
         order = rng.permutation(self.length)
         if self.lengths is not None:
             order = self._alike(order, rng)
-        return iter((order + self.epoch * self.length).tolist())
+        first = self.epoch * self.length
+        return chain.from_iterable(  # as Python's numbers, all of them would be four times as large
+            (order[start : start + _CHUNK] + first).tolist()
+            for start in range(0, self.length, _CHUNK)
+        )
 
     def _alike(self, order: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         drawn = self.batch_size * BATCHES
