@@ -161,6 +161,20 @@ def test_build_sets_what_the_run_decides(tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
+def test_workers_are_taken_where_an_accelerator_waits_for_batches(tmp_path, monkeypatch):
+    given = {"dataloader_num_workers": "auto"}
+    assert trainer_args.problems(given) == []
+    arguments = trainer_args.build({**given, "use_cpu": True}, output_dir=tmp_path, seed=0)
+    assert arguments.dataloader_num_workers == 0
+    monkeypatch.setattr("os.cpu_count", lambda: 12)
+    for processes, workers in ((1, 4), (4, 2), (12, 0)):
+        monkeypatch.setattr("electralab.processes.count", lambda count=processes: count)
+        arguments = trainer_args.build({**given, "use_cpu": False}, output_dir=tmp_path, seed=0)
+        assert arguments.dataloader_num_workers == workers
+    [problem] = trainer_args.problems({"dataloader_num_workers": "many"})
+    assert "`trainer.dataloader_num_workers` must be" in problem
+
+
 @pytest.mark.parametrize("has_it", [False, True])
 def test_half_precision_is_taken_where_the_hardware_has_it(tmp_path, monkeypatch, has_it):
     """Emulated it is a hundred times slower than float32."""

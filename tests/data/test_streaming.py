@@ -16,6 +16,7 @@ import pytest
 from electralab.data import batches, segments, sources
 from electralab.data import prepare as preparing
 from electralab.data.blocks import TokenBlocks
+from electralab.data.contents import contents, source_files
 from electralab.data.roles import columns
 from electralab.errors import UserError
 
@@ -79,7 +80,7 @@ def test_the_rows_are_those_of_the_texts_each_once_a_pass(prepared, tokenizer, c
     texts = Path(corpus).read_text().splitlines()
     data = prepared()
     rows = data.train
-    rows.expect(10_000, seed=1)
+    rows.expect(10_000, seed=1).start()
     expected = plain(data, tokenizer, texts)
     assert len(expected) > 3
     blocks = TokenBlocks(data.folder / "train")
@@ -106,7 +107,7 @@ def test_the_rows_are_those_of_the_texts_each_once_a_pass(prepared, tokenizer, c
 
 def test_it_is_the_same_again_from_any_place_and_in_a_worker(prepared, tmp_path):
     rows = prepared().train
-    rows.expect(400, seed=1)
+    rows.expect(400, seed=1).start()
     whole = read(rows, 0, 400)
     assert whole[-1][1] >= 1  # in a later pass
     worker = pickle.loads(pickle.dumps(rows))
@@ -116,21 +117,21 @@ def test_it_is_the_same_again_from_any_place_and_in_a_worker(prepared, tmp_path)
         shutil.rmtree(folder)  # as if it had been stopped there
     (rows.folder / segments.END).unlink()
     again = prepared().train
-    again.expect(400, seed=1)
+    again.expect(400, seed=1).start()
     assert read(again, 390, 400) == whole[390:]
     assert read(again, 0, 50) == whole[:50]
     anew = prepared(cache=tmp_path / "another").train
-    anew.expect(400, seed=1)
+    anew.expect(400, seed=1).start()
     assert read(anew, 350, 400) == whole[350:]  # though nobody has read what is before
     other = prepared().train
-    other.expect(400, seed=2)
+    other.expect(400, seed=2).start()
     assert read(other, 0, 400) != whole
 
 
 def test_it_is_not_read_further_than_is_wanted_or_far_ahead(prepared, data_config, sentences):
     rows = prepared().train
     head = rows._ends[0]
-    rows.expect(head + 1, seed=0)
+    rows.expect(head + 1, seed=0).start()
     assert read(rows, head, head + 1)
     rows.writer._thread.join(30)
     assert len(list(rows.folder.glob("0*"))) == 1
@@ -139,7 +140,7 @@ def test_it_is_not_read_further_than_is_wanted_or_far_ahead(prepared, data_confi
 def test_it_waits_for_the_training(prepared, tmp_path, sentences):
     (tmp_path / "long.txt").write_text("\n".join(sentences(2000)))
     rows = prepared({"path": str(tmp_path / "long.txt")}).train
-    rows.expect(10_000, seed=0)
+    rows.expect(10_000, seed=0).start()
     rows[0]
     deadline = time.time() + 60
     while len(list(rows.folder.glob("0*[0-9]"))) < segments.AHEAD and time.time() < deadline:
@@ -160,7 +161,7 @@ def test_held_out_is_a_share_of_the_head_and_never_trained_on(
     (tmp_path / "a.txt").write_text("\n".join(texts))
     values = {"path": str(tmp_path / "a.txt"), "packing": "none", "split.validation": 0.2}
     data = prepared(values)
-    data.train.expect(600, seed=0)
+    data.train.expect(600, seed=0).start()
     head = data.report["stream"]["head"]
     assert 10 < head < 100 and len(data.validation) == round(0.2 * head)
     found = [data.train[at] for at in range(len(texts) - len(data.validation))]
@@ -177,7 +178,7 @@ def test_held_out_is_a_share_of_the_head_and_never_trained_on(
 def test_any_source_gives_the_same_rows(prepared, tmp_path, corpus, source):
     texts = Path(corpus).read_text().splitlines()
     rows = prepared().train
-    rows.expect(300, seed=0)
+    rows.expect(300, seed=0).start()
     expected = read(rows, 0, 300)
     folder = tmp_path / "in"
     folder.mkdir()
@@ -197,7 +198,7 @@ def test_any_source_gives_the_same_rows(prepared, tmp_path, corpus, source):
     if source == "hub":
         values = {"source": "hub", "path": None, "name": str(folder)}
     other = prepared(values).train
-    other.expect(300, seed=0)
+    other.expect(300, seed=0).start()
     assert read(other, 0, 300) == expected
 
 
@@ -207,7 +208,7 @@ def test_a_mistake_far_along_is_a_line_with_its_place_when_it_is_reached(prepare
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join(lines))
     rows = prepared({"source": "json", "path": str(path)}).train
-    rows.expect(10_000, seed=0)
+    rows.expect(10_000, seed=0).start()
     rows[rows._ends[0]]  # what comes before is trained on
     for reader in (rows, pickle.loads(pickle.dumps(rows))):
         with pytest.raises(UserError) as error:
@@ -216,9 +217,13 @@ def test_a_mistake_far_along_is_a_line_with_its_place_when_it_is_reached(prepare
         assert problem.startswith(f"{path}, line 301")
 
 
-def test_the_fingerprint_names_the_files_whose_contents_are_not_read(prepared, corpus):
+def test_the_fingerprint_names_files_whose_contents_are_not_read(prepared, corpus, data_config):
     first = prepared().fingerprint
     assert prepared().fingerprint == first and prepared().from_cache
+    config = data_config({"source": "text", "path": corpus, "streaming": True})
+    named = source_files(config)
+    assert set(named[0]) == {"path", "size", "modified"} and contents(config) == contents(config)
     with open(corpus, "a") as file:
         file.write("one more text, far behind the head\n")
+    assert source_files(config) != named
     assert prepared().fingerprint != first

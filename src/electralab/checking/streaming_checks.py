@@ -37,6 +37,11 @@ def streaming_problems(config: Stage) -> Iterator[str]:
             "`trainer.max_steps` must be at least 1 where `data.streaming` is true, for how long "
             f"an epoch is shows at its end, but is {steps} instead."
         )
+    if getattr(config.task, "phases", None):
+        yield (
+            "`task.phases` must be null where `data.streaming` is true, for rows of another length "
+            "would be made anew from the beginning."
+        )
     if data.clean.drop_duplicates:
         yield (
             "`data.clean.drop_duplicates` must be false where `data.streaming` is true, for it "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from electralab import processes
 from electralab.checking import trainer_names
 from electralab.checking.nearest import did_you_mean
 from electralab.checking.schema_errors import show
@@ -20,7 +22,9 @@ log = logging.getLogger(__name__)
 
 PATIENCE = "early_stopping_patience"
 ON_NAN, STOP, SKIP = "on_nan", "stop", "skip"
-AUTO = "auto"  # of `bf16`: where the hardware has it
+AUTO = "auto"  # of `bf16`: where the hardware has it; of workers: where there is an accelerator
+WORKERS = "dataloader_num_workers"
+_MOST_WORKERS = 4  # a batch is collated in a few milliseconds
 
 _ORDER = "leave it out; the order of examples is a function of `seed` and the epoch"
 
@@ -92,7 +96,7 @@ _RANGES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ("learning_rate", "weight_decay", "max_grad_norm", "warmup_steps", "eval_delay"),
         _NOT_NEGATIVE,
     ),
-    **dict.fromkeys(("dataloader_num_workers", "neftune_noise_alpha"), _NOT_NEGATIVE),
+    **dict.fromkeys((WORKERS, "neftune_noise_alpha"), _NOT_NEGATIVE),
     **dict.fromkeys(
         ("per_device_train_batch_size", "per_device_eval_batch_size", "save_total_limit"), _COUNT
     ),
@@ -164,6 +168,9 @@ def build(
     names.setdefault("use_cpu", not torch.accelerator.is_available())
     if names.get("bf16") == AUTO:
         names["bf16"] = computes_bf16(use_cpu=names["use_cpu"])
+    if names.get(WORKERS) == AUTO:  # on a CPU they would take the cores that the step is made on
+        spare = (os.cpu_count() or 1) // processes.count() - 1
+        names[WORKERS] = 0 if names["use_cpu"] else max(0, min(_MOST_WORKERS, spare))
     if names.get("fp16") and names["use_cpu"]:
         raise UserError("`trainer.fp16` must be false without a GPU; use trainer.bf16=true.")
     if trainer.get(PATIENCE) is not None and names.get("metric_for_best_model") is None:
@@ -227,6 +234,8 @@ def _problem(name: str, value: Any) -> str | None:
     if name == "bf16":
         is_known = isinstance(value, bool) or value == AUTO
         return None if is_known else f"must be true, false or auto, but is {show(value)} instead."
+    if name == WORKERS and value == AUTO:
+        return None
     if name == ON_NAN:
         is_known = value in (STOP, SKIP)
         return None if is_known else f"must be stop or skip, but is {show(value)} instead."

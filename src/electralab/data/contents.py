@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def contents(data: DataConfig) -> str:
     """Returns a SHA-256 of the files that a source reads, or of what stands for them.
 
-    Of the hub that is the name and the revision; of the embedded sources, the versions of the
-    packages that they read.
+    Of a stream those are their sizes and times, for they are not read through. Of the hub that is
+    the name and the revision; of the embedded sources, the versions of the packages that they read.
 
     Args:
         data: The configuration's `data` node.
@@ -28,20 +28,23 @@ def contents(data: DataConfig) -> str:
     elif data.source == "hub" and not Path(data.name or "").is_dir():
         found = [data.name, data.subset, data.revision]
     else:
-        found = [_file(path) for path in _paths(data)]
+        found = [_modified(path) if data.streaming else _file(path) for path in _paths(data)]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
 def source_files(data: DataConfig) -> list[dict[str, Any]]:
     """Returns the path, the size in bytes and the SHA-256 of each file that a source reads.
 
+    Of a stream, the time of its last change in nanoseconds stands for the SHA-256.
+
     Args:
         data: The configuration's `data` node; what reads no files of a person's has none.
     """
-    return [
-        {"path": str(path), "size": path.stat().st_size, "sha256": _file(path)}
-        for path in _paths(data)
-    ]
+    found: list[dict[str, Any]] = []
+    for path in _paths(data):
+        known = {"modified": _modified(path)[1]} if data.streaming else {"sha256": _file(path)}
+        found.append({"path": str(path), "size": path.stat().st_size, **known})
+    return found
 
 
 def _paths(data: DataConfig) -> list[Path]:
@@ -52,6 +55,11 @@ def _paths(data: DataConfig) -> list[Path]:
         inside = sorted(folder.rglob("*")) if data.name and folder.is_dir() else []
         return [path for path in inside if path.is_file()]
     return [path for paths in files.by_split(data)[0].values() for path in paths]
+
+
+def _modified(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _file(path: Path) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CHARACTERS = 1 << 22  # a segment ends with the document that reaches so many
 AHEAD = 4  # segments that are made before the training asks for them
+PATIENCE = 10.0  # seconds to wait for a read that hangs, when the training is over
 META, USED, END, FAILURE, HUNGRY = "stream.json", "used", "end", "failure.json", "hungry"
 
 
@@ -111,7 +112,7 @@ class Writer:
         """Ends after the batch that is being tokenised."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(PATIENCE)
         atexit.unregister(self.stop)
 
     def _run(self) -> None:

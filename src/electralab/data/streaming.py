@@ -55,11 +55,15 @@ class StreamedBlocks(Dataset):
         self._open: tuple[tuple[int, int], TokenBlocks, np.ndarray] | None = None
         self._order: tuple[int, np.ndarray, np.ndarray] | None = None
 
-    def expect(self, rows: int, *, seed: int) -> None:
-        """Says how many examples a training takes in all, and begins to make the rows."""
+    def expect(self, rows: int, *, seed: int) -> StreamedBlocks:
+        """Says how many examples a training takes in all, and the seed of their order."""
         self.length, self.seed = rows, seed
+        return self
+
+    def start(self) -> None:
+        """Begins to make the rows that are not there."""
         if self.writer:
-            self.writer.start(rows)
+            self.writer.start(self.length)
 
     def close(self) -> None:
         """Stops making rows; those that are there are kept."""

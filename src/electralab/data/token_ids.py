@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from electralab.data.batches import PIECE, pieces
+from electralab.data.batches import PIECE, batches, pieces
 from electralab.data.ragged import Ragged
 from electralab.errors import UserError
 
@@ -35,20 +35,18 @@ def plain_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
     return backend
 
 
-def tokenised(
-    batches: Iterable[list[str]], backend: Tokenizer
-) -> Iterator[tuple[list[str], Ragged]]:
+def tokenised(parts: Iterable[list[str]], backend: Tokenizer) -> Iterator[tuple[list[str], Ragged]]:
     """Yields texts and their ids without special tokens.
 
     The Rust tokenizer works without Python's lock: texts are read and ids are packed meanwhile.
 
     Args:
-        batches: Many texts at a time.
+        parts: Many texts at a time.
         backend: As of `plain_tokenizer`.
     """
     running: deque[tuple[list[str], Future]] = deque()
     with ThreadPoolExecutor(AHEAD) as pool:
-        for texts in chain(batches, [None] * AHEAD):
+        for texts in chain(parts, [None] * AHEAD):
             if texts is not None:
                 running.append((texts, pool.submit(ids_of, texts, backend)))
             if running and (texts is None or len(running) > AHEAD):
@@ -58,14 +56,13 @@ def tokenised(
 
 def ids_of(texts: list[str], backend: Tokenizer) -> Ragged:
     """Returns the ids of some texts; one that is longer than a piece is encoded piece by piece."""
-    parts = texts
-    if any(len(text) > PIECE for text in texts):
-        parts = [piece for text in texts for piece in pieces(text)]
+    long = any(len(text) > PIECE for text in texts)
     flat, ends = array("I"), []
-    for encoding in backend.encode_batch_fast(parts, add_special_tokens=False):
-        flat.fromlist(encoding.ids)  # three times as fast as `numpy.asarray`
-        ends.append(len(flat))
-    if parts is not texts:
+    for part in batches(chain.from_iterable(map(pieces, texts))) if long else [texts]:
+        for encoding in backend.encode_batch_fast(part, add_special_tokens=False):
+            flat.fromlist(encoding.ids)  # three times as fast as `numpy.asarray`
+            ends.append(len(flat))
+    if long:
         counts = np.cumsum([sum(1 for _ in pieces(text)) for text in texts])
         ends = [ends[last - 1] for last in counts.tolist()]
     return Ragged(np.frombuffer(flat, dtype=np.uint32), np.diff(ends, prepend=0))

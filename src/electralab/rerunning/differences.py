@@ -73,7 +73,7 @@ def data_change(recorded: Recorded, data: DataConfig) -> str | None:
     for path, one in then.items():
         if path not in now:
             return f"{path} is gone" if not Path(path).exists() else f"{path} is not read any more"
-        if now[path]["sha256"] != one.get("sha256"):
+        if any(now[path].get(name) != one.get(name) for name in ("sha256", "modified")):
             sizes = f"{now[path]['size']} bytes now, {one.get('size', 'unknown')} then"
             return f"{path} has other content ({sizes})"
     if new := [path for path in now if path not in then and then]:

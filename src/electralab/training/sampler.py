@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from electralab.data.rows import EncodedRows
 
+_CHUNK = 1 << 16  # examples
 BATCHES = 100  # are filled from one draw of examples, by length
 MORE = 4  # times the rows of a batch, where they are short
 
@@ -60,7 +61,11 @@ class EpochSampler(Sampler[int]):
         order = rng.permutation(self.length)
         if self.lengths is not None:
             order = self._alike(order, rng)
-        return iter((order + self.epoch * self.length).tolist())
+        first = self.epoch * self.length
+        return chain.from_iterable(  # as Python's numbers, all of them would be four times as large
+            (order[start : start + _CHUNK] + first).tolist()
+            for start in range(0, self.length, _CHUNK)
+        )
 
     def _alike(self, order: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         drawn = self.batch_size * BATCHES

@@ -135,6 +135,8 @@ def train(
         arguments.restore_callback_states_from_checkpoint = True
         arguments.eval_on_start = False
     try:
+        if isinstance(data.train, StreamedBlocks):
+            data.train.start()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except UserError as error:
         # What a loader's worker raises has its trace in it.
