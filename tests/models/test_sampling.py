@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from electralab.models.random import uniform
-from electralab.models.sampling import running_sum, sample
+from electralab.models.sampling import draw, running_sum, sample
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -48,6 +48,14 @@ def test_an_extreme_number_stays_inside_the_vocabulary():
     logits = torch.zeros(2, 30_522)
     tokens = sample(logits, torch.tensor([1 - 2**-24, 2**-24]))
     assert tokens.tolist()[0] < 30_522 and tokens.tolist()[1] == 0
+
+
+def test_a_number_that_rounding_carries_past_a_block_draws_its_last_token_with_mass():
+    mass = torch.rand(200, 128, generator=torch.Generator().manual_seed(0))
+    mass[:, 100:] = 0  # what fills the vocabulary up
+    assert (mass.sum(-1).double() > mass.double().sum(-1)).any()  # float32 sums are rounded
+    numbers = torch.full((200,), 1 - 2.0**-40, dtype=torch.float64)
+    assert (draw(mass, numbers) == 99).all()
 
 
 @pytest.mark.parametrize("vocab", [3, 127, 128, 129, 1000])
