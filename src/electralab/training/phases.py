@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from accelerate.data_loader import prepare_data_loader
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import Trainer
 from transformers.trainer_utils import seed_worker
@@ -134,8 +135,9 @@ def phased_loader(trainer: Trainer, rows: PhasedRows, in_worker: Callable) -> An
         worker_init_fn=partial(in_worker, start) if several else start,
         **how,
     )
-    prepared = trainer.accelerator.prepare(loader)
-    if several:  # these are the batches of this process already
-        shard = prepared.batch_sampler
-        shard.num_processes, shard.process_index, shard.even_batches = 1, 0, False
-    return prepared
+    if not several:
+        return trainer.accelerator.prepare(loader)
+    # These are the batches of this process already, and of different sizes, of which accelerate
+    # would drop some when it shares them out.
+    alone = {"num_processes": 1, "process_index": 0, "put_on_device": True}
+    return prepare_data_loader(loader, trainer.accelerator.device, **alone)
