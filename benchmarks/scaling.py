@@ -151,7 +151,7 @@ def plan(options: argparse.Namespace, efficiency: float) -> list[str]:
             seconds, exchange = step_seconds(training, count, options)
             hours = training.steps * seconds / 3600
             slow = hours / efficiency ** math.log2(count)
-            several = [hours, slow] if count > 1 else [hours]
+            several = [hours, slow] if slow > hours else [hours]
             said = " to ".join(f"{value:,.{0 if value >= 10 else 1}f}" for value in several)
             money = " to ".join(f"{value * count * options.price:,.0f}" for value in several)
             cells.append(f" {said} h, ${money}, exchange {exchange / seconds:.0%} |")
