@@ -1,12 +1,13 @@
 """What a second process brings on this machine, and from it hours and money on GPUs.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.scaling [--model electra_tiny] [--rounds 5]
+    OMP_NUM_THREADS=1 python -m benchmarks.scaling [--model electra_tiny] [--rounds 7]
     python -m benchmarks.scaling --efficiency .95      # the plan alone, from what was measured
 
-Measured: real tokens/s of a run in one process of one thread; of a run in two (torchrun, gloo) with
-the same batch a process; and of two runs beside each other, which share the machine in the same way
-and exchange nothing. They take turns. The efficiency is that of one run in two processes against
-two runs: what the exchange and waiting for each other cost, whatever else the machine does.
+Measured: tokens/s of full batches, in steps with the optimiser, of a model in one process of one
+thread; of a model in two (gloo, on one machine) with the same batch a process; and of two models
+beside each other, which share the machine in the same way and exchange nothing. They take turns in
+the same two processes. The efficiency is that of the second against the third: what the exchange,
+and waiting for each other, cost, whatever else the machine does.
 
 Planned, not measured: ELECTRA-Small, Base and Large as Clark et al. 2020 trained them (table 6; the
 same figures stand in google-research/electra, flops_computation.py). A step takes
@@ -25,19 +26,19 @@ import json
 import math
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
-from benchmarks.common import load_pair
+from benchmarks.common import load_pair, random_batch
 from electralab.models.flops import pair_costs
-from electralab.timing import SPEED
 
-WINDOW = 4  # steps
 NODE = 8  # GPUs that NVLink connects
 
 
@@ -60,54 +61,53 @@ PAPER = {
 }
 
 
-def start(name: str, processes: int, options: argparse.Namespace, folder: str, steps: int):
-    """Starts a run of so many processes, of one thread each."""
-    torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *(torchrun if processes > 1 else []), "-m", "electralab"]
-    words = ["task=rtd", f"model={options.model}", "data=python_docs", "data.limit=20000"]
-    words += [f"name={name}", f"data.max_length={options.length}", "tracking=off"]
-    words += ["trainer.eval_strategy=no", "trainer.save_strategy=no", "task.preview_steps=null"]
-    words += ["data.split.validation=null", "trainer.bf16=false", f"trainer.logging_steps={WINDOW}"]
-    words += [f"trainer.max_steps={steps}", "trainer.ddp_find_unused_parameters=false"]
-    words += [f"trainer.per_device_train_batch_size={options.rows}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    how = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*command, *words], cwd=folder, text=True, **how)
+KINDS = ("alone", "apart", "together")
 
 
-def tokens_a_second(runs: dict[str, int], options: argparse.Namespace, folder: str) -> float:
-    """Returns what runs at the same time come to: medians over their windows, but for the first.
+def work(rank: int, options: argparse.Namespace, place: str) -> None:
+    """Takes steps in one of two processes, and writes what each kind came to, round by round."""
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    dist.init_process_group("gloo", init_method=f"file://{place}/meeting", rank=rank, world_size=2)
+    pair = load_pair(options.model, dropout=0.0)
+    shared = DistributedDataParallel(load_pair(options.model, dropout=0.0))
+    models = {"alone": pair, "apart": pair, "together": shared}
+    optimisers = {kind: torch.optim.AdamW(models[kind].parameters(), lr=1e-4) for kind in models}
+    batch = random_batch(pair, options.rows, options.length)
 
-    Args:
-        runs: Their names, and the processes of each.
-        options: What is trained.
-        folder: Holds the data that was prepared before.
-    """
-    started = [start(*run, options, folder, options.steps) for run in runs.items()]
-    for process in started:
-        if process.communicate()[1] and process.returncode:
-            raise SystemExit(f"a run ended with {process.returncode}")
-    total = 0.0
-    for name in runs:
-        run = max(Path(folder, "outputs", name).iterdir(), key=lambda path: path.stat().st_mtime)
-        logs = json.loads((run / "history.json").read_text())
-        total += statistics.median([log[SPEED] for log in logs if SPEED in log][1:])
-    return total
+    def tokens_a_second(kind: str) -> float:
+        """Returns what both processes come to in some steps."""
+        dist.barrier()
+        begin = time.perf_counter()
+        working = kind != "alone" or rank == 0
+        for _ in range(options.steps if working else 0):
+            models[kind](**batch).loss.backward()
+            torch.nn.utils.clip_grad_norm_(models[kind].parameters(), 1.0)
+            optimisers[kind].step()
+            optimisers[kind].zero_grad(set_to_none=True)
+        mine = options.steps * batch["input_ids"].numel() / (time.perf_counter() - begin)
+        total = torch.tensor(mine if working else 0.0)
+        dist.all_reduce(total)
+        return float(total)
 
-
-KINDS = {"alone": {"one": 1}, "apart": {"one": 1, "other": 1}, "together": {"both": 2}}
+    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    for number in range(options.rounds + 1):
+        for kind in KINDS if number % 2 else KINDS[::-1]:
+            found[kind].append(tokens_a_second(kind))
+        if rank == 0:
+            last = ", ".join(f"{kind} {speeds[-1]:,.0f}" for kind, speeds in found.items())
+            print(f"round {number}: {last} tokens/s", file=sys.stderr, flush=True)
+    if rank == 0:  # the first round warms up
+        warm = {kind: speeds[1:] for kind, speeds in found.items()}
+        Path(place, "found.json").write_text(json.dumps(warm))
+    dist.destroy_process_group()
 
 
 def measure(options: argparse.Namespace) -> float:
     """Returns the efficiency of two processes, and prints what it is made of."""
-    found: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    with tempfile.TemporaryDirectory() as folder:
-        start("data", 1, options, folder, 1).communicate()  # prepares it
-        for number in range(options.rounds):
-            for kind in [*KINDS] if number % 2 else [*KINDS][::-1]:
-                found[kind].append(tokens_a_second(KINDS[kind], options, folder))
-            last = ", ".join(f"{kind} {speeds[-1]:,.0f}" for kind, speeds in found.items())
-            print(f"round {number}: {last} tokens/s", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as place:
+        torch.multiprocessing.spawn(work, (options, place), nprocs=2)
+        found = json.loads(Path(place, "found.json").read_text())
 
     def ratio(kind: str, other: str) -> tuple[float, str]:
         each = [one / two for one, two in zip(found[kind], found[other], strict=True)]
@@ -119,9 +119,9 @@ def measure(options: argparse.Namespace) -> float:
     print(
         f"measured: {options.model}, {options.rows} x {options.length} tokens a process of one "
         f"thread, float32, median of {options.rounds} rounds: one process {speeds['alone']} "
-        f"tokens/s, one run in two {speeds['together']}, {ratio('together', 'alone')[1]} times as "
-        f"many; two runs beside each other {speeds['apart']}, {ratio('apart', 'alone')[1]} times; "
-        f"efficiency of two processes against two runs {exchanged}"
+        f"tokens/s, one model in two {speeds['together']}, {ratio('together', 'alone')[1]} times "
+        f"as many; two models beside each other {speeds['apart']}, {ratio('apart', 'alone')[1]} "
+        f"times; efficiency of one model in two processes against two models {exchanged}"
     )
     return efficiency
 
@@ -151,7 +151,7 @@ def plan(options: argparse.Namespace, efficiency: float) -> list[str]:
             seconds, exchange = step_seconds(training, count, options)
             hours = training.steps * seconds / 3600
             slow = hours / efficiency ** math.log2(count)
-            several = [hours, slow] if count > 1 else [hours]
+            several = [hours, slow] if slow > hours else [hours]
             said = " to ".join(f"{value:,.{0 if value >= 10 else 1}f}" for value in several)
             money = " to ".join(f"{value * count * options.price:,.0f}" for value in several)
             cells.append(f" {said} h, ${money}, exchange {exchange / seconds:.0%} |")
@@ -168,8 +168,8 @@ def main() -> None:
     measured.add_argument("--model", default="electra_tiny")
     measured.add_argument("--rows", type=int, default=16, help="of a batch of one process")
     measured.add_argument("--length", type=int, default=128)
-    measured.add_argument("--steps", type=int, default=24)
-    measured.add_argument("--rounds", type=int, default=5)
+    measured.add_argument("--steps", type=int, default=4, help="of each, in a round")
+    measured.add_argument("--rounds", type=int, default=7)
     assumed = parser.add_argument_group("assumed of the GPUs; the defaults are an H100 SXM")
     assumed.add_argument("--rate", type=float, default=990e12, help="FLOP/s, bf16, dense peak")
     assumed.add_argument("--mfu", type=float, default=0.4, help="of that rate")

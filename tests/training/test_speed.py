@@ -187,13 +187,13 @@ def test_the_matrix_rate_is_that_of_the_best_product_and_measured_once(monkeypat
         sizes.append((size, dtype))
         seconds = 2 * size**3 / 2e9 + 1e-3
         clock.now += seconds
-        return seconds
+        return seconds * (2 if clock.now > Clock.now + 9 else 1)  # disturbed by others at the end
 
     monkeypatch.setattr(rate, "BUDGET", 10.0)
     monkeypatch.setattr(rate, "_seconds", product)
     monkeypatch.setattr(rate.time, "perf_counter", clock)
     found = rate.of_training(arguments())
-    assert found == max(2 * size**3 / (2 * size**3 / 2e9 + 1e-3) for size, _ in sizes)
+    assert found == max(2 * size**3 / (2 * size**3 / 2e9 + 1e-3) for size, _ in sizes[:-1])
     assert sizes[0][0] == 256 and 1.9e9 < found < 2e9
     assert clock.now - Clock.now <= 10.0 + 2 * 256**3 / 2e9 + 1e-3
     known = len(sizes)
