@@ -33,7 +33,7 @@ def encoder_inputs(
         return {"attention_mask": attention_mask}
     return {
         "attention_mask": block_mask(segments, attention=config._attn_implementation, dtype=dtype),
-        "position_ids": position_ids + first_position(config.to_dict()),
+        "position_ids": position_ids + first_position(config.model_type, config.pad_token_id),
     }
 
 

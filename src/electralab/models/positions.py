@@ -23,16 +23,11 @@ def usable_positions(config: Mapping[str, Any]) -> int | None:
         return None  # relative positions, as in T5
     if config.get("position_biased_input") is False:
         return None  # DeBERTa's are relative as well, with a table that clips
-    return most - first_position(config)
+    return most - first_position(config.get("model_type"), config.get("pad_token_id"))
 
 
-def first_position(config: Mapping[str, Any]) -> int:
-    """Returns the position of a row's first token.
-
-    Args:
-        config: Its ``config.json``, or `to_dict` of its configuration.
-    """
-    if config.get("model_type") not in _BEHIND_PAD:
+def first_position(model_type: str | None, pad_token_id: int | None) -> int:
+    """Returns the position of a row's first token, as fields of a configuration say it."""
+    if model_type not in _BEHIND_PAD:
         return 0
-    pad = config.get("pad_token_id")
-    return (1 if pad is None else pad) + 1
+    return (1 if pad_token_id is None else pad_token_id) + 1
