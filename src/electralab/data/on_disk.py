@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-CHUNK = 1 << 20  # numbers looked at in one go
+CHUNK = 1 << 18  # numbers looked at in one go
 
 
 class Column:
