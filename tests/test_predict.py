@@ -272,7 +272,7 @@ def test_a_person_at_a_terminal_gets_each_answer_at_once(run, capsys, monkeypatc
             heard.append(capsys.readouterr().out.partition("\n")[0])
 
     lines = typed()
-    stream = SimpleNamespace(readline=lambda _: next(lines, b""))
+    stream = SimpleNamespace(read1=lambda _: next(lines, b""))
     terminal = SimpleNamespace(buffer=stream, isatty=lambda: True)
     monkeypatch.setattr(sys, "stdin", terminal)
     assert main(["predict", str(run)]) == 0

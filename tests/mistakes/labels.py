@@ -56,6 +56,7 @@ def _shared_layers(place: Place) -> list[str]:
     folder = Path(place.folder("albert"))
     sizes = {"vocab_size": 300, "embedding_size": 8, "hidden_size": 16, "num_hidden_layers": 2}
     sizes |= {"num_attention_heads": 2, "intermediate_size": 16, "initializer_range": 0.3}
+    sizes["id2label"] = dict(enumerate(("file", "number", "word")))
     AlbertForSequenceClassification(AlbertConfig(**sizes)).save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     own = [word for word in words("a.csv") if not word.startswith("model")]

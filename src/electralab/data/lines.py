@@ -106,7 +106,9 @@ def _blocks(file: BinaryIO, name: object) -> Iterator[bytes]:
     """Yields pieces of a stream that end where a line does."""
     rest: list[bytes] = []  # the beginning of a line
     size = number = 0
-    while chunk := file.read(CHUNK):
+    # What is typed, or comes through a pipe, is not waited for until it fills a piece.
+    read = getattr(file, "read1", None) or file.read
+    while chunk := read(CHUNK):
         cut = len(chunk) if b"\0" in chunk else chunk.rfind(b"\n") + 1
         if cut:
             block = b"".join([*rest, chunk[:cut]])
