@@ -344,7 +344,7 @@ def test_processes_that_ask_at_once_prepare_once(text_config, tmp_path):
     processes = [context.Process(target=_prepare_in_process, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()
-    got = [results.get(timeout=300) for _ in processes]
+    got = [results.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
         assert process.exitcode == 0
