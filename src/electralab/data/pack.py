@@ -82,8 +82,8 @@ def pack(
     return count
 
 
-class _Concatenated:
-    """Rows [CLS] + (max_length - 2) tokens of the running text + [SEP]."""
+class _Rows:
+    """Rows that are written to a file, between [CLS] and [SEP]."""
 
     def __init__(
         self,
@@ -97,8 +97,13 @@ class _Concatenated:
         sep_id: int,
     ) -> None:
         self.file, self.width, self.cls_id, self.sep_id = file, max_length, cls_id, sep_id
-        self.left = np.empty(0, dtype=dtype)  # less than a row, waiting for more
+        self.inner = max_length - 2
+        self.left = np.empty(0, dtype=dtype)  # tokens that are not written yet
         self.count = 0
+
+
+class _Concatenated(_Rows):
+    """Rows [CLS] + (max_length - 2) tokens of the running text + [SEP]; left is less than one."""
 
     def add(self, flat: np.ndarray, lengths: np.ndarray) -> None:
         stream = np.empty(len(flat) + len(lengths), dtype=flat.dtype)
@@ -107,7 +112,7 @@ class _Concatenated:
         stream[is_token] = flat
         stream[~is_token] = self.sep_id
         stream = np.concatenate([self.left, stream])
-        inner = self.width - 2
+        inner = self.inner
         full = len(stream) // inner
         rows = np.empty((full, self.width), dtype=flat.dtype)  # (rows, max_length)
         rows[:, 0] = self.cls_id
@@ -121,23 +126,12 @@ class _Concatenated:
         """Drops what fills no row."""
 
 
-class _Alone:
+class _Alone(_Rows):
     """Rows [CLS] + a document, cut off + [SEP]."""
 
-    def __init__(
-        self,
-        file: BinaryIO,
-        folder: Path,
-        stack: ExitStack,
-        *,
-        dtype: np.dtype,
-        max_length: int,
-        cls_id: int,
-        sep_id: int,
-    ) -> None:
-        self.file, self.inner, self.cls_id, self.sep_id = file, max_length - 2, cls_id, sep_id
+    def __init__(self, file: BinaryIO, folder: Path, stack: ExitStack, **how: Any) -> None:
+        super().__init__(file, folder, stack, **how)
         self.offsets = stack.enter_context(Offsets(folder / OFFSETS))
-        self.count = 0
 
     def add(self, flat: np.ndarray, lengths: np.ndarray) -> None:
         self.write(*self.framed(flat, lengths))
@@ -170,10 +164,9 @@ class _Separate(_Alone):
 
     def __init__(self, file: BinaryIO, folder: Path, stack: ExitStack, **how: Any) -> None:
         super().__init__(file, folder, stack, **how)
-        self.width = how["max_length"]
         self.window = max(WINDOW, _ROWS * self.width)
         self.texts = stack.enter_context(Offsets(folder / TEXTS))
-        self.waiting = np.empty(0, dtype=how["dtype"]), np.empty(0, dtype=np.int64)
+        self.waiting = self.left, np.empty(0, dtype=np.int64)
 
     def add(self, flat: np.ndarray, lengths: np.ndarray) -> None:
         pieces = zip(self.waiting, self.framed(flat, lengths), strict=True)

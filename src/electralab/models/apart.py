@@ -58,9 +58,27 @@ def block_mask(segments: Tensor, *, attention: str | None, dtype: torch.dtype) -
             *(batch, None, length, length),
             device=segments.device,
         )
-    same = (segments[:, :, None] == segments[:, None, :])[:, None]  # (B, 1, L, L)
+    return dense_mask(segments, segments, attention=attention, dtype=dtype)
+
+
+def dense_mask(
+    texts: Tensor, queries: Tensor | None, *, attention: str | None, dtype: torch.dtype
+) -> Tensor:
+    """Returns a mask by which tokens see those of one text.
+
+    Args:
+        texts: The number of each token's text, 0 at pads, of shape ``(batch, seq_len)``.
+        queries: The numbers of the tokens that look, of shape ``(batch, queries)``; none: all see
+            what is no pad.
+        attention: ``sdpa`` for a boolean mask; else 0 and the least number of the dtype.
+        dtype: Of the attention scores.
+
+    Returns:
+        Shape ``(batch, 1, queries, seq_len)``; of one row if all see the same.
+    """
+    keys = texts[:, None, None, :]
+    seen = keys != 0 if queries is None else keys == queries[:, None, :, None]
     if attention == "sdpa":
-        return same
-    return torch.zeros(same.shape, dtype=dtype, device=same.device).masked_fill_(
-        ~same, torch.finfo(dtype).min
-    )
+        return seen
+    hidden = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
+    return hidden.masked_fill_(~seen, torch.finfo(dtype).min)

@@ -16,7 +16,7 @@ from transformers import ElectraModel, PretrainedConfig
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.electra.modeling_electra import ElectraLayer, eager_attention_forward
 
-from electralab.models.apart import block_mask
+from electralab.models.apart import block_mask, dense_mask
 
 
 def pick(values: Tensor, positions: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def encode(
     name = name if name in ("eager", "sdpa") else "sdpa"
     if texts is not None:
         queries = None if segments is None else segments.gather(1, positions)
-        mask = _dense_mask(texts, queries, attention=name, dtype=dtype)
+        mask = dense_mask(texts, queries, attention=name, dtype=dtype)
     run = partial(_layer_at, last, attention=name)
     if last.gradient_checkpointing and last.training:
         return last._gradient_checkpointing_func(run, hidden, positions, mask)
@@ -94,20 +94,8 @@ def _mask(
     if texts is None or (one_text and name.startswith("flash")):
         return texts
     if one_text and name != "flex_attention":
-        return _dense_mask(texts, None, attention=name, dtype=dtype)
+        return dense_mask(texts, None, attention=name, dtype=dtype)
     return block_mask(texts, attention=name, dtype=dtype)
-
-
-def _dense_mask(
-    texts: Tensor, queries: Tensor | None, *, attention: str, dtype: torch.dtype
-) -> Tensor:
-    """Returns a mask of shape ``(batch, 1, queries, seq_len)``; of one row if all see the same."""
-    keys = texts[:, None, None, :]
-    seen = keys != 0 if queries is None else keys == queries[:, None, :, None]
-    if attention == "sdpa":
-        return seen
-    hidden = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-    return hidden.masked_fill_(~seen, torch.finfo(dtype).min)
 
 
 def _layer_at(

@@ -8,6 +8,7 @@ from accelerate.utils import extract_model_from_parallel
 from torch import Tensor, nn
 
 from electralab.models.apart import encoder_inputs
+from electralab.models.encoder import pick
 
 
 def fill_logits(
@@ -44,7 +45,7 @@ def fill_logits(
         if hidden.dim() != 3 or hidden.shape[:2] != input_ids.shape:
             return output
         thinned = True
-        picked = _at(hidden, positions)
+        picked = pick(hidden, positions)
         if isinstance(output, tuple):
             return (picked, *output[1:])
         output["last_hidden_state"] = picked
@@ -58,9 +59,4 @@ def fill_logits(
     finally:
         if hook is not None:
             hook.remove()
-    return logits if thinned else _at(logits, positions)
-
-
-def _at(values: Tensor, positions: Tensor) -> Tensor:
-    """Picks positions: ``(B, L, H)`` and ``(B, K)`` give ``(B, K, H)``."""
-    return values.gather(1, positions.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+    return logits if thinned else pick(logits, positions)

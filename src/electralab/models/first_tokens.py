@@ -11,6 +11,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import PreTrainedModel
 
 from electralab.models.apart import encoder_inputs
+from electralab.models.encoder import pick
 
 _MASKED = ("eager", "sdpa")  # attentions whose mask has a row for each token that looks
 _CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # float32, sums in another order
@@ -152,9 +153,7 @@ def _attend(
 
 def _pick(values: Tensor, picked: Tensor | None) -> Tensor:
     """Picks tokens: ``(B, L, H)`` and ``(B, K)`` give ``(B, K, H)``; none: the first of each."""
-    if picked is None:
-        return values[:, :1]
-    return values.gather(1, picked.unsqueeze(-1).expand(-1, -1, values.shape[-1]))
+    return values[:, :1] if picked is None else pick(values, picked)
 
 
 def _rows(mask: Tensor | None, picked: Tensor | None) -> Tensor | None:
