@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHORT = 256  # tokens of a row up to which eager attention trains faster than sdpa, in bf16 on a CPU
 
+
 def prepare(
     config: Config,
     task: Task,
