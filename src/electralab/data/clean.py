@@ -162,9 +162,10 @@ def _judged(
         others = np.empty(0, dtype=np.uint64) if held_out is None else held_out
         for here, there in alike(keys, others):
             candidates = here[why[here] == 0]
-            stands_there = np.isin(keys[candidates], others[there])
-            why[candidates[stands_there]] = _CODES["held_out"]
-            candidates = candidates[~stands_there]
+            if len(there):
+                stands_there = np.isin(keys[candidates], others[there])
+                why[candidates[stands_there]] = _CODES["held_out"]
+                candidates = candidates[~stands_there]
             _, first = np.unique(keys[candidates], return_index=True)
             why[np.delete(candidates, first)] = _CODES["duplicate"]
     return why
