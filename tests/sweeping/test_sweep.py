@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import pytest
 from filelock import FileLock
 
-from electralab import cli
 from electralab.errors import Interrupted, UserError
 from electralab.running import folder as files
 from electralab.sweeping import state
