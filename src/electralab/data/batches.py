@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from datasets import Dataset
 
 CHARACTERS = 1 << 18  # a batch ends with the document that reaches so many
@@ -92,8 +93,8 @@ def pieces(text: str) -> Iterator[str]:
 
 def pages(
     documents: Dataset, *, keep: np.ndarray | None = None, rows: int = ROWS
-) -> Iterator[dict[str, list[str | None]]]:
-    """Yields the columns of a table of texts, a few rows in memory at a time.
+) -> Iterator[pa.Table]:
+    """Yields a table of texts, a few rows at a time, where they lie.
 
     Args:
         documents: The table.
@@ -119,5 +120,5 @@ def pages(
             if keep is not None:
                 page = page.filter(pa.array(keep[start + first : start + last], pa.bool_()))
             if len(page):
-                yield page.to_pydict()
+                yield page
             first = last

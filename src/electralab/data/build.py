@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from electralab.data import origin, sources
-from electralab.data.batches import batches
 from electralab.data.blocks import unigram
 from electralab.data.clean import Kept, clean, hold_out
 from electralab.data.files import held_out
+from electralab.data.fingerprint import Fingerprint
 from electralab.data.looking import Look
 from electralab.data.on_disk import joined
 from electralab.data.pack import pack
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from electralab.config import DataConfig
     from electralab.data.prepare import TrainTokenizer
 
-_SIZE = struct.Struct("<Q").pack
 BATCH = 1000  # examples that are encoded in one go
 
 
@@ -70,19 +67,23 @@ def build(
         if not hasattr(tokenizer, "get_vocab"):
             tokenizer = train_tokenizer(tables["train"], kept["train"], tokenizer)
             tokenizer.save_pretrained(folder / "tokenizer")
+        backend = plain_tokenizer(tokenizer) if encoder is None else None
         digest = hashlib.sha256(f"{data.packing if encoder is None else ''} {facts}".encode())
         written, looks = {}, {}
         for split, table in tables.items():
             look = Look(kept=kept[split], data=data, encoder=encoder, facts=facts)
             (folder / split).mkdir()
             digest.update(f"\n{split} {len(kept[split].rows)} {data.max_length}\n".encode())
-            if encoder is None:
+            fingerprint = Fingerprint()
+            if backend is not None:
                 texts = Texts(table, kept[split], split, folder)
-                written[split] = _packed(texts, folder / split, tokenizer, data, digest, look)
+                ids = _tokenised(texts, backend, fingerprint=fingerprint, look=look)
+                written[split] = _packed(ids, folder / split, texts, tokenizer, data)
             else:
                 table = table.select(kept[split].rows)
-                rows = _encoded(table, split, encoder, tokenizer, facts, digest, look)
+                rows = _encoded(table, split, encoder, tokenizer, facts, fingerprint, look)
                 written[split] = write_rows(rows, folder / split)
+            digest.update(fingerprint.digest())
             if split == "train":
                 looks[split] = look.report()
             else:
@@ -149,37 +150,36 @@ def _encoded(
     encoder: RowEncoder,
     tokenizer: PreTrainedTokenizerBase,
     facts: dict[str, Any],
-    digest: Any,
+    fingerprint: Fingerprint,
     look: Look,
 ) -> Iterator[dict[str, list[Any]]]:
     """Yields the columns of rows, and feeds the examples to the fingerprint."""
     bar = tqdm(total=len(table), desc=f"encoding {split}", unit=" examples", disable=None, delay=2)
+    pages = table.with_format("arrow")
     with bar:
         for start in range(0, len(table), BATCH):
-            batch = table[start : start + BATCH]
-            for values in batch.values():
-                _feed(digest, values)
+            page = pages[start : start + BATCH]
+            fingerprint.feed(page)
+            batch = page.to_pydict()
             yield look.see_rows(batch, encoder.encode(batch, tokenizer=tokenizer, facts=facts))
             bar.update(len(next(iter(batch.values()))))
 
 
 def _packed(
-    texts: Texts,
+    ids: Iterator[Ragged],
     folder: Path,
+    texts: Texts,
     tokenizer: PreTrainedTokenizerBase,
     data: DataConfig,
-    digest: Any,
-    look: Look,
 ) -> dict[str, int]:
     """Returns the counts of `pack`."""
-    ids = special_ids(tokenizer)
     count = pack(
-        _tokenised(texts, plain_tokenizer(tokenizer), digest=digest, look=look),
+        ids,
         folder,
         packing=data.packing,
         max_length=data.max_length,
         vocab_size=len(tokenizer),
-        **ids,
+        **special_ids(tokenizer),
     )
     if not count["rows"]:
         raise UserError(origin.too_little(texts.split, count["tokens"], data))
@@ -189,20 +189,18 @@ def _packed(
 
 
 def _tokenised(
-    documents: Texts, backend: Tokenizer, *, digest: Any, look: Look
+    documents: Texts, backend: Tokenizer, *, fingerprint: Fingerprint, look: Look
 ) -> Iterator[Ragged]:
     """Yields token ids without special tokens, and feeds the texts to the fingerprint."""
+
+    def parts() -> Iterator[list[str]]:
+        for table in documents.tables():
+            fingerprint.feed(table)
+            yield table["text"].to_pylist()
+
     name = f"tokenising {documents.split}"
     with tqdm(total=len(documents), desc=name, unit=" documents", disable=None, delay=2) as bar:
-        for texts, ids in tokenised(batches(documents), backend):
-            _feed(digest, texts)
+        for texts, ids in tokenised(parts(), backend):
             look.see_documents(ids)
             yield ids
             bar.update(len(texts))
-
-
-def _feed(digest: Any, texts: list[str | None]) -> None:
-    # \xff is in no UTF-8
-    encoded = [b"\xff" if text is None else text.encode() for text in texts]
-    sizes = map(_SIZE, map(len, encoded))
-    digest.update(b"".join(chain.from_iterable(zip(sizes, encoded, strict=True))))

@@ -83,8 +83,8 @@ def clean(
     kinds = (np.uint8, np.uint64, np.bool_, *(np.int32 for _ in roles))
     columns = [Column(kind, folder) for kind in kinds]
     candidates, enough = 0, limit
-    for batch in pages(documents, rows=ROWS):
-        page = _page(batch, roles, rules, stray, unlabelled)
+    for table in pages(documents, rows=ROWS):
+        page = _page(table.to_pydict(), roles, rules, stray, unlabelled)
         for column, values in zip(columns, page, strict=True):
             column.append(values)
         candidates += int((page[0] == 0).sum())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from electralab.config import DataConfig
     from electralab.data.streaming import StreamedBlocks
 
-FORMAT = 3  # goes up when the code below gives other blocks or reports from the same texts
+FORMAT = 4  # goes up when the code below gives other blocks or reports from the same texts
 SPLITS = ("train", "validation", "test")
 META = "meta.json"
 

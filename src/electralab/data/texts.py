@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from electralab.data.batches import pages
+from electralab.data.batches import CHARACTERS, DOCUMENTS, pages
 from electralab.data.on_disk import Column, chunks
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
     from electralab.data.clean import Kept
@@ -34,12 +35,24 @@ class Texts:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Iterator[str | None]:
-        for page in self.pages():
-            yield from page["text"]
+    def tables(self) -> Iterator[pa.Table]:
+        """Yields them many at a time, as many as are worth tokenising in one go."""
+        import pyarrow as pa
 
-    def pages(self, stride: int = 1) -> Iterator[dict[str, list[str | None]]]:
-        """Yields the columns, a few rows at a time.
+        waiting: list[pa.Table] = []
+        documents = size = 0
+        for page in self.pages():
+            waiting.append(page)
+            documents += len(page)
+            size += page.nbytes
+            if size >= CHARACTERS or documents >= DOCUMENTS:
+                yield pa.concat_tables(waiting)
+                waiting, documents, size = [], 0, 0
+        if waiting:
+            yield pa.concat_tables(waiting)
+
+    def pages(self, stride: int = 1) -> Iterator[pa.Table]:
+        """Yields them a few at a time.
 
         Args:
             stride: Every so many-th row, from the first on.

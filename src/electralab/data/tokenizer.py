@@ -35,7 +35,7 @@ def train_tokenizer(table: Dataset, kept: Kept, wanted: TrainTokenizer) -> PreTr
     texts = [
         piece
         for page in Texts(table, kept, "train").pages(stride)
-        for row in zip(*(page[role] for role in kept.characters), strict=True)
+        for row in zip(*(page[role].to_pylist() for role in kept.characters), strict=True)
         for text in row
         if text
         for piece in pieces(text)
