@@ -229,6 +229,16 @@ def test_a_folder_without_a_model(tmp_path):
     )
 
 
+def test_a_run_that_has_not_ended(tmp_path):
+    (tmp_path / "going").mkdir()
+    (tmp_path / "going" / "run.json").write_text("{}")
+    [line] = problems("model=auto", "model.name_or_path=going")
+    assert line == (
+        "`model.name_or_path` must be a run that has ended, but going has no model yet; wait for "
+        "it, or go on with it by resume=going."
+    )
+
+
 def test_a_file_is_no_model(tmp_path):
     (tmp_path / "file").write_text("")
     [line] = problems("model=auto", "model.name_or_path=file")

@@ -44,9 +44,14 @@ class LocalModel:
     part: str
 
     @cached_property
+    def is_run(self) -> bool:
+        """Whether this is the folder of a run, which may not have ended."""
+        return (self.folder / files.IDENTITY).is_file()
+
+    @cached_property
     def place(self) -> Path:
         """The folder that holds the files themselves."""
-        if (self.folder / files.IDENTITY).is_file():
+        if self.is_run:
             return self.folder / files.MODEL
         inner = self.folder / self.part
         return (

@@ -83,6 +83,11 @@ def _named(key: str, name: str | None, local: LocalModel | None, task: str) -> I
             yield f"`{key}` must be a hub name, a folder or a run, but {name} is a file."
         elif looks_like_a_path(name):
             yield f"`{key}` must be a folder that exists, but {name} does not."
+    elif not local.whole and local.is_run:
+        yield (
+            f"`{key}` must be a run that has ended, but {name} has no model yet; wait for it, or go "
+            f"on with it by resume={name}."
+        )
     elif not local.whole:
         yield f"`{key}` must be a folder with a readable config.json, but {name} has none."
     elif not _serves(local, task, generator=key != "model.name_or_path"):
