@@ -41,3 +41,23 @@ def computes_bf16(*, use_cpu: bool) -> bool:
 
 def _all() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def spare_the_hub() -> None:
+    """Has the hub's library look into its cache alone where its server has no address.
+
+    Without a network it would try for a minute. Behind a proxy, names are the proxy's business.
+    """
+    import socket
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    from huggingface_hub import constants
+
+    server = urlsplit(constants.ENDPOINT)
+    if constants.HF_HUB_OFFLINE or getproxies().keys() & {server.scheme, "all"}:
+        return
+    try:
+        socket.getaddrinfo(server.hostname, server.port)
+    except OSError:
+        constants.HF_HUB_OFFLINE = True

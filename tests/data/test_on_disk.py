@@ -62,3 +62,6 @@ def test_a_tally_gives_the_quantiles_of_all_numbers(monkeypatch, dtype, count):
     values, counts = np.unique(numbers, return_counts=True)
     assert [part.tolist() for part in tally.counted()] == [values.tolist(), counts.tolist()]
     assert tally.above(10) == (numbers > 10).sum()
+    for share in (0.001, 0.01, 0.3, 1.0):
+        allowed = [n for n in values if (numbers > n).sum() < share * count]
+        assert tally.enough(share) == int(min(allowed))

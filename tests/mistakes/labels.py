@@ -37,6 +37,13 @@ def _held_out(place: Place) -> list[str]:
     return words("a.csv", "data.split.validation=b.csv")
 
 
+def _kept_back(place: Place) -> list[str]:
+    """A shared task keeps the scores of its test split back, and writes -1 instead."""
+    write_csv(place.path / "a.csv", [(text, len(text)) for text, _ in GOOD])
+    write_csv(place.path / "b.csv", [(text, -1) for text, _ in GOOD[:9]])
+    return words("a.csv", "task.problem=regression", "data.split.test=b.csv")
+
+
 def _decoder(place: Place) -> list[str]:
     from transformers import T5Config
 
@@ -84,6 +91,11 @@ table(
     [*((text, len(text)) for text, _ in GOOD), ("a", "high")],
     *("numbers", "'high' in 1 row"),
     more=("task.problem=regression", "data.split.validation=null"),
+)
+case(
+    "scores-that-are-kept-back",
+    _kept_back,
+    *("`data.columns.label`", "two scores", "9 rows of the test split", "data.split.test=null"),
 )
 table(
     "labels-apart-by-another-sign",

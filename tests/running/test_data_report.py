@@ -10,7 +10,8 @@ import pytest
 from matplotlib.image import imread
 
 from electralab.cli import main
-from electralab.data.looking import describe
+from electralab.data.looking import FEW, describe
+from electralab.data.tally import Tally
 from electralab.running.data_report import in_words, keep, lines, remarks
 from electralab.running.pictures import draw_data
 from electralab.tracking.run import TrackedRun
@@ -20,7 +21,8 @@ from tests.conftest import TINY
 
 def lengths(top: int = 60, limit: int | None = None, truncated: int = 0) -> dict:
     values = np.arange(1, top + 1, dtype=np.int32)
-    return describe(values) | {"limit": limit, "truncated": truncated}
+    enough = Tally(values).enough(FEW)
+    return describe(values) | {"limit": limit, "truncated": truncated, "enough": enough}
 
 
 def split(**changes) -> dict:
@@ -64,6 +66,20 @@ def test_more_than_a_hundredth_cut_off(truncated, count):
     assert len(found) == count
     # 99 of the lengths 1 to 100 fit into 104, the next multiple of 8.
     assert all("1.1 % " in line and "data.max_length=104 " in line for line in found)
+
+
+def test_the_length_that_is_advised_is_above_the_one_that_cuts():
+    """One of sixty is more than a hundredth, and an interpolated percentile lies below it."""
+    values = np.r_[np.arange(1, 60), 49].astype(np.int32)
+    seen = {"limit": 48, "truncated": 11, "enough": Tally(values).enough(FEW)}
+    [line] = said({"examples": 60, "classes": {}, "tokens": {"row": describe(values) | seen}})
+    assert "cut off at 48 tokens: data.max_length=64 would cut less than 1 %" in line
+
+
+def test_held_out_examples_of_one_class_are_remarked_on():
+    one = split(examples=20, classes={"negative": 0, "positive": 20})
+    [line] = said(validation=one)
+    assert "all 20 validation examples are of class positive" in line
 
 
 def test_what_is_cut_off_is_named_by_its_own_key_and_no_length_is_beyond_models():
@@ -118,6 +134,10 @@ def test_the_lines_are_few_and_say_what_was_dropped(tmp_path):
     assert "tokens     1 to 60, median 30.5, mean 30.5; 0.0 % cut off at 64" in text
     assert "2 classes  positive 52.0 %, negative 48.0 %" in text
     assert shown[-1].startswith("  !    5 of 1,000 validation") and len(shown) == 7
+    assert not any(line.split()[0] in ("duplicates", "empty") for line in shown)
+    seen = split(duplicates=21, empty=1)
+    text = "\n".join(lines(prepared(tmp_path, {"train": seen})))
+    assert "duplicates 21 (2.1 %)" in text and "empty      1 (0.1 %)" in text
 
 
 @pytest.mark.parametrize(

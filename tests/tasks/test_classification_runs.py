@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, pipeline
 
 from electralab.checking.classification_checks import METRICS
 from electralab.cli import main
@@ -77,6 +77,35 @@ def test_what_a_classifier_could_do_before_is_measured_and_the_gain_is_said(tabl
     # The head of an earlier run is kept: it begins where that one ended.
     wanted = read(run)["metrics"]["eval_loss"]
     assert read(again)["baseline_metrics"]["eval_loss"] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_a_text_that_is_cut_off_is_judged_as_by_a_pipeline_on_the_export(table, here, capsys):
+    assert main(words(table, OFF, "data.max_length=16", "trainer.max_steps=2")) == 0
+    [run] = runs(here)
+    assert main(["export", str(run), str(here / "out")]) == 0
+    long = " ".join(text for text, _ in examples(20))
+    judge = pipeline("text-classification", model=str(here / "out"), device="cpu")
+    [wanted] = judge([long], truncation=True)
+    capsys.readouterr()
+    assert main(["predict", str(run), long, "--json"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert found["label"] == wanted["label"] and found["truncated"]
+    assert found["score"] == pytest.approx(wanted["score"], abs=1e-6)
+    assert "longer than the run's data.max_length=16" in said.err
+    # The model still reads more, if a run that starts from it asks for more.
+    more = ["name=more", "data.max_length=32", "trainer.max_steps=1"]
+    assert main(tune(table, here / "out", OFF, *more)) == 0
+
+
+def test_a_setting_that_does_not_fit_is_said_before_the_report_of_prepared_data(
+    table, here, capsys
+):
+    assert main(words(table, OFF, "trainer.max_steps=1")) == 0
+    capsys.readouterr()
+    assert main(words(table, OFF, "trainer.max_steps=1", "task.average=binary")) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "`task.average` must be macro or null" in line
 
 
 def test_a_run_of_replaced_token_detection_is_fine_tuned_with_its_tokenizer(table, here):

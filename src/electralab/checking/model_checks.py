@@ -85,8 +85,8 @@ def _named(key: str, name: str | None, local: LocalModel | None, task: str) -> I
             yield f"`{key}` must be a folder that exists, but {name} does not."
     elif not local.whole and local.is_run:
         yield (
-            f"`{key}` must be a run that has ended, but {name} has no model yet; wait for it, or go "
-            f"on with it by resume={name}."
+            f"`{key}` must be a run that has ended, but {name} has no model yet; wait for it, or "
+            f"go on with it by resume={name}."
         )
     elif not local.whole:
         yield f"`{key}` must be a folder with a readable config.json, but {name} has none."

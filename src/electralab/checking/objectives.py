@@ -48,9 +48,11 @@ def objective_problems(config: Config | Chain) -> Iterator[str]:
         metric, colon, way = word.partition(":")
         metrics.append(metric)
         if metric not in names:
+            own = f"finetune.{metric}"
+            near = f"; did you mean `{own}`?" if own in names else did_you_mean(metric, names)
             yield (
                 f"`objective` must be a metric that the {whose} gives, but is {metric!r} instead"
-                f"{did_you_mean(metric, names)}"
+                f"{near}"
             )
         if colon and way not in _DIRECTIONS:
             yield (

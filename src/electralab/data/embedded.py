@@ -11,6 +11,8 @@ COLUMNS = {
     "ui_strings_enfr": ("en", "fr"),
 }
 
+CLASSES = {"python_docs_pairs": ("mismatch", "match")}  # in their order: measured is "match"
+
 
 def version(source: str) -> str:
     """Returns what the examples of a source depend on, without reading it.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from electralab.data.rows import RowEncoder
 
 BINS = 50
+FEW = 0.01  # share of the examples that may well be cut off
 FULL_LENGTH = "full_length"  # how the columns begin that are looked at and not stored
 ROW = "row"  # the name of a row's lengths where it is one sequence
 
@@ -104,7 +105,8 @@ class Look:
             ``examples``; ``empty`` (with an empty or blank text) and ``duplicates`` (whose texts
             stood earlier) of what is left; ``in_train`` (of a held-out split: whose texts are
             trained on too); ``characters`` by role and ``tokens`` by side, each as `describe`
-            says, tokens with their ``limit`` and how many examples it has ``truncated``;
+            says, tokens with their ``limit``, how many examples it has ``truncated`` and what
+            limit would be ``enough`` for more than 99 in a hundred;
             ``special_tokens`` (whether those are counted); ``classes`` (examples by name) or
             ``scores``.
         """
@@ -125,7 +127,7 @@ class Look:
         for side, lengths in self._lengths.items():
             limit = self._limits[side]
             truncated = 0 if limit is None else lengths.above(limit)
-            cut = {"limit": limit, "truncated": truncated}
+            cut = {"limit": limit, "truncated": truncated, "enough": lengths.enough(FEW)}
             found["tokens"][side] = _described(lengths, alike and alike["tokens"][side]) | cut
         if self._classes:
             found["classes"] = dict(self._classes)

@@ -63,7 +63,7 @@ def read(data: DataConfig, *, columns: Mapping[str, str], cache_dir: Path) -> Do
         examples = embedded.examples(data.source, columns, num_proc=data.num_proc)
         parts = column_batches(examples, len(columns))
         tables = {"train": _kept(parts, list(columns), kept / "train.arrow")}
-        return Documents(tables=tables, label_names=None)
+        return Documents(tables=tables, label_names=embedded.CLASSES.get(data.source))
     found, problems = files.by_split(data)
     if problems:
         raise UserError(problems)

@@ -48,6 +48,12 @@ class Tally:
         values, counts = self.counted()
         return int(counts[values > limit].sum())
 
+    def enough(self, share: float) -> int:
+        """Returns the smallest of the numbers that less than a share of them is above."""
+        values, counts = self.counted()
+        above = counts.sum() - np.cumsum(counts)
+        return int(values[np.argmax(above < share * counts.sum())])
+
     def quantile(self, share: float) -> float:
         """Returns a quantile, interpolated linearly as `numpy.quantile` does."""
         values, counts = self.counted()

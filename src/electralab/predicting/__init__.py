@@ -41,7 +41,7 @@ class Predictor(ABC):
     def batch(self, texts: list[str], *, top_k: int) -> list[dict[str, Any]]:
         """Judges some texts; each result has ``text`` and what is said of it, for JSON.
 
-        One of a text that was longer than the model reads has ``truncated``, true.
+        One of a text that was longer than the run's `data.max_length` has ``truncated``, true.
 
         Args:
             texts: What was typed or stood on a line, none of them blank; the parts of a pair are

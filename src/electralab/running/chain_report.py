@@ -71,7 +71,8 @@ def show(
     """
     best = Path(runs["adapted"][0]["folder"])
     place = shlex.quote(short(best))
-    lines = [f"electralab predict {place}", f"electralab export {place} {chain.name}-export"]
+    text = "'a text'" if chain.finetune.data.columns.text_pair is None else r"$'one\tother'"
+    lines = [f"electralab predict {place} {text}", f"electralab export {place} {chain.name}-export"]
     if chain.adapt.task.name == "rtd":
         kept = [word for word in typed if not word.startswith(_SWEPT)]
         lines.append(command_line("electralab -m", [*kept, f"{_SWEPT}10,25,50"]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.data import filling
+from electralab.data.looking import FEW
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 REPORT, PICTURE = "data.json", "data.png"
 _NAMED = 6  # classes that a line names
 _POSITIONS = 512  # of most models; more is no advice
-_TRUNCATED, _DUPLICATES, _RARE = 0.01, 0.2, 0.01  # shares of the examples that are remarked on
+_DUPLICATES, _RARE = 0.2, 0.01  # shares of the examples that are remarked on
 
 
 def lines(data: Prepared) -> list[str]:
@@ -46,8 +47,11 @@ def lines(data: Prepared) -> list[str]:
 
 
 def _shape(train: dict[str, Any]) -> list[str]:
-    """Returns a line for each kind of length, and for the classes, of the train split."""
+    """Returns lines on duplicates, empty texts, lengths and classes of the train split."""
     found = []
+    for name in ("duplicates", "empty"):
+        if count := train[name]:
+            found.append(f"{name:<10} {count:,} ({_percent(count / train['examples'])})")
     for kind in ("characters", "tokens"):
         for part, lengths in train[kind].items():
             name = kind if part in ("text", "row") else f"{kind} of {part}"
@@ -109,13 +113,20 @@ def remarks(splits: dict[str, dict[str, Any]]) -> list[str]:
             "data.clean.drop_duplicates=true"
         )
     for side, lengths in train["tokens"].items():
-        if lengths["truncated"] > _TRUNCATED * number and lengths["limit"] < _POSITIONS:
+        if lengths["truncated"] > FEW * number and lengths["limit"] < _POSITIONS:
             key = "max_target_length" if side == "target" else "max_length"
-            enough = -(-int(lengths["percentile_99"]) // 8) * 8
+            enough = -(-lengths["enough"] // 8) * 8
             fewer = "less than 1 %" if enough <= _POSITIONS else "fewer"
             found.append(
                 f"{_percent(lengths['truncated'] / number)} of the train examples are cut off at "
                 f"{lengths['limit']} tokens: data.{key}={min(enough, _POSITIONS)} would cut {fewer}"
+            )
+    for split, seen in splits.items():
+        met = [name for name, count in seen.get("classes", {}).items() if count]
+        if split != "train" and len(met) == 1:
+            found.append(
+                f"all {seen['examples']:,} {split} examples are of class {met[0]}: F1 and Matthews "
+                "say nothing there"
             )
     classes = train.get("classes", {})
     # With many classes an even share is small as well.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from electralab.checking.local_models import LocalModel
 from electralab.checking.model_checks import PART
 from electralab.errors import UserError
+from electralab.machine import spare_the_hub
 from electralab.running import folder as files
 from electralab.running.resuming import Resumed, find_resumed
 
@@ -96,6 +97,7 @@ def find_origins(config: Config, *, store: Store, output_dir: Path) -> Origins:
             record = find_run(str(place), store=store, output_dir=output_dir)
         except UserError as error:
             if "/" in text or not _like_an_id(text):
+                spare_the_hub()
                 return text  # a hub name
             raise type(error)(f"`{key}`: {line}" for line in error.problems) from None
         parents.append(record.run_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,6 +57,13 @@ class Classification(Task[ClassificationConfig]):
         """Returns how a labelled text or pair becomes a row."""
         return LabelEncoder(config=self.config, data=self.data)
 
+    def prepare(self, **how: Any) -> Prepared:
+        """Prepares the data as `Task.prepare` does, and looks whether the settings fit them."""
+        data = super().prepare(**how)
+        if problems := [*unfit(self.config, data.facts["labels"])]:  # of data from the cache
+            raise UserError(problems)
+        return data
+
     def build_model(
         self,
         *,
@@ -67,8 +75,6 @@ class Classification(Task[ClassificationConfig]):
         """Builds an encoder with a head for what the data holds."""
         self._labels = data.facts["labels"]
         self._matrices: dict[str, np.ndarray] = {}  # by split, of its last evaluation
-        if problems := [*unfit(self.config, self._labels)]:  # of data that was prepared before
-            raise UserError(problems)
         if self.config.class_weights is not None:
             weights = class_weights(
                 self.config.class_weights,
@@ -163,9 +169,8 @@ class Classification(Task[ClassificationConfig]):
         self._matrices[self._split] = confusion_matrix(
             labels, logits.argmax(-1), labels=range(len(self._labels))
         )
-        average = self.config.average or ("binary" if len(self._labels) == 2 else "macro")
         weights = None if self._weights is None else self._weights.double().cpu().numpy()
-        return measures.single_label(logits, labels, average=average, weights=weights)
+        return measures.single_label(logits, labels, average=self._average, weights=weights)
 
     def rate_scales(self, model: PreTrainedModel) -> dict[str, float] | None:
         """Returns the rates of `task.layer_decay`."""
@@ -188,6 +193,8 @@ class Classification(Task[ClassificationConfig]):
         """Returns a line about the encoder and the classes."""
         config = model.config
         what = f"{len(self._labels)} classes: {listed(self._labels)}" if self._labels else "a score"
+        if self.config.problem == "single_label" and self._average == "binary":
+            what += f"; F1 is that of {self._labels[1]}"
         frozen = ", the encoder frozen" if self.config.freeze_encoder else ""
         return (
             f"{config.model_type} {config.num_hidden_layers} x {config.hidden_size} "
@@ -211,6 +218,10 @@ class Classification(Task[ClassificationConfig]):
         rows = data.validation or data.test or data.train
         texts = 1 if self.data.columns.text_pair is None else 2
         return short_texts(rows, data.tokenizer, number=2, texts=texts)
+
+    @property
+    def _average(self) -> str:
+        return self.config.average or ("binary" if len(self._labels) == 2 else "macro")
 
     def _guess(self, data: Prepared, split: str) -> str:
         """Returns how good it is to always say the most frequent class."""

@@ -122,7 +122,9 @@ class LabelEncoder:
         return any(class_name(name) not in known for name in self._names(value))
 
     def check(self, split: str, table: Dataset, facts: dict[str, Any]) -> None:
-        """Refuses labels that are no classes or scores, and a train split of a single one.
+        """Refuses labels that are no classes or scores, and a split in which there is but one.
+
+        Of classes, that may be so in a split that is not trained on.
 
         Raises:
             UserError: With the labels, and in how many rows they stand.
@@ -131,16 +133,23 @@ class LabelEncoder:
         wrong = {label: n for label, n in counts.items() if self.stray(label, facts)}
         if wrong:
             raise UserError(self._wrong(split, Counter(wrong), facts))
-        if split != "train" or self.problem == "multi_label":
+        if self.problem == "multi_label":
             few = split == "train" and len(facts["labels"]) < 2
-        else:
+        elif split == "train" or self.problem == "regression":
             few = len({self._meaning(label) for label in counts}) < 2
+        else:
+            few = False
         if few:
             rows, (label, *_) = sum(counts.values()), counts
             kind = "scores" if self.problem == "regression" else "classes"
+            advice = (
+                "choose another column, or give more data"
+                if split == "train"
+                else f"choose another split, or data.split.{split}=null"
+            )
             raise UserError(
-                f"{self.key} must hold at least two {kind}, but all {rows:,} rows of the train "
-                f"split hold {_shown(label)}; choose another column, or give more data."
+                f"{self.key} must hold at least two {kind}, but all {rows:,} rows of the {split} "
+                f"split hold {_shown(label)}; {advice}."
             )
 
     def encode(

@@ -36,7 +36,7 @@ def quiet_libraries() -> None:
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    for name in ("mlflow", "alembic", "accelerate"):
+    for name in ("mlflow", "alembic", "accelerate", "huggingface_hub"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("datasets").setLevel(logging.CRITICAL)  # it raises what it reports as well
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import shutil
@@ -16,6 +17,9 @@ from electralab.errors import RunFailure, UserError, one_line
 from electralab.verbs.common import find, finished_model, run_config, split_options
 from electralab.verbs.model_card import FILE as CARD
 from electralab.verbs.model_card import LOADERS, model_card
+
+_TOKENIZER = "tokenizer_config.json"
+_CUT = ("classification", "translation")  # tasks that cut texts off at `data.max_length`
 
 
 def main(argv: list[str]) -> int:
@@ -39,10 +43,12 @@ def main(argv: list[str]) -> int:
         check_name(arguments.push)
     record = find(arguments.run, settings)
     source = finished_model(record.folder)
-    task = run_config(record.folder)["task"]["name"]
+    config = run_config(record.folder)
+    task = config["task"]["name"]
     target = Path(arguments.folder)
     if not (arguments.push and is_export(target, task=task, run_id=record.run_id)):
-        export(source, target, task=task, run_id=record.run_id)
+        longest = config["data"]["max_length"] if task in _CUT else None
+        export(source, target, task=task, run_id=record.run_id, longest=longest)
     for part, loader in LOADERS[task].items():
         print(f"{target / part}  for {loader}.from_pretrained")
     if arguments.push:
@@ -53,7 +59,9 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def export(source: Path, target: Path, *, task: str, run_id: str) -> None:
+def export(
+    source: Path, target: Path, *, task: str, run_id: str, longest: int | None = None
+) -> None:
     """Writes a run's model, or the parts of its pair, with tokenizer and model card.
 
     Args:
@@ -61,6 +69,8 @@ def export(source: Path, target: Path, *, task: str, run_id: str) -> None:
         target: The folder to make; it is there whole or not at all.
         task: The task it was trained for.
         run_id: For the model cards.
+        longest: Tokens at which `electralab predict` cuts texts off, for pipelines to do the same;
+            none: what the tokenizer says.
 
     Raises:
         UserError: The model is damaged, or the target is in the way.
@@ -73,6 +83,8 @@ def export(source: Path, target: Path, *, task: str, run_id: str) -> None:
         parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}-"))
         write(unfinished)
+        if longest is not None:
+            _cut_off_at(longest, unfinished / _TOKENIZER)
         for part in LOADERS[task]:
             card = model_card(task, part, run_id=run_id)
             (unfinished / part / CARD).write_text(card, encoding="utf-8")
@@ -87,6 +99,13 @@ def export(source: Path, target: Path, *, task: str, run_id: str) -> None:
     finally:
         if unfinished is not None:
             shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _cut_off_at(longest: int, file: Path) -> None:
+    """Writes into a tokenizer's configuration at how many tokens a text is cut off."""
+    config = json.loads(file.read_text(encoding="utf-8"))
+    config["model_max_length"] = longest
+    file.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def is_export(folder: Path, *, task: str, run_id: str) -> bool:

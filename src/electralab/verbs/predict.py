@@ -64,7 +64,8 @@ def main(argv: list[str]) -> int:
             cut += sum(bool(result.get("truncated")) for result in results)
     if cut:
         text = "1 text was" if cut == 1 else f"{cut:,} texts were"
-        print(f"{text} longer than the model reads and cut off.", file=sys.stderr)
+        limit = config["data"]["max_length"]
+        print(f"{text} longer than the run's data.max_length={limit} and cut off.", file=sys.stderr)
     return 0
 
 
