@@ -285,7 +285,9 @@ def test_texts_that_were_cut_off_are_counted_in_one_line(run, capsys, monkeypatc
 
     monkeypatch.setattr(MlmPredictor, "batch", batch)
     assert main(["predict", str(run), "long [MASK]", "[MASK]", "as long [MASK]"]) == 0
-    assert capsys.readouterr().err == "2 texts were longer than the model reads and cut off.\n"
+    assert capsys.readouterr().err == (
+        "2 texts were longer than the run's data.max_length=32 and cut off.\n"
+    )
 
 
 def test_a_reader_that_leaves_is_no_failure(run, tmp_path):

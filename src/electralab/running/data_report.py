@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from electralab.data import filling
-from electralab.data.looking import FEW
 from electralab.running import folder as files
 
 if TYPE_CHECKING:
@@ -97,6 +96,8 @@ def remarks(splits: dict[str, dict[str, Any]]) -> list[str]:
     Args:
         splits: What `Look.report` says of each split.
     """
+    from electralab.data.looking import FEW  # with NumPy, which a check has no need of
+
     train = splits["train"]
     number = train["examples"]
     found = []
