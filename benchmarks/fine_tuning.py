@@ -14,7 +14,6 @@ with their evaluations, a seed after the other. WORDS are overrides of ours, suc
 from __future__ import annotations
 
 import argparse
-import copy
 import statistics
 import sys
 import tempfile
@@ -24,7 +23,12 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import DataCollatorWithPadding, Trainer, TrainerCallback
+from transformers import (
+    AutoModelForSequenceClassification,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainerCallback,
+)
 
 from benchmarks.plain_trainer import accuracy
 from electralab.cli import parse_flags
@@ -35,6 +39,7 @@ from electralab.tracking.store import Store
 from electralab.training import session
 from electralab.training.build import build_trainer
 from electralab.training.determinism import quiet_libraries, seed_everything
+from electralab.training.preparing import choose_attention
 
 WARM = 2  # steps of a stretch that are not timed
 
@@ -83,11 +88,21 @@ class Side:
             for split in ("train", "validation")
         }
 
-    def model(self, seed: int) -> torch.nn.Module:
-        """Returns the same weights for both."""
+    def model(self, seed: int, arguments: Any) -> torch.nn.Module:
+        """Returns a model as a run has it."""
         seed_everything(seed, deterministic=False)
+        attention = choose_attention(self.config, arguments)
+        model = self.config.model.model_copy(update={"attention": attention})
         how = {"name_or_path": self.name, "generator": None}
-        return self.task.build_model(model=self.config.model, data=self.data, **how).model
+        return self.task.build_model(model=model, data=self.data, **how).model
+
+    def plain_model(self, seed: int, arguments: Any) -> torch.nn.Module:
+        """Returns the same weights in a model as 🤗 Transformers has it."""
+        ours = self.model(seed, arguments)
+        config = type(ours.config).from_dict(ours.config.to_dict())
+        plain = AutoModelForSequenceClassification.from_config(config)
+        plain.load_state_dict(ours.state_dict())
+        return plain
 
     def arguments(self, folder: str, seed: int, **changes: Any) -> Any:
         """Returns the arguments of both."""
@@ -98,10 +113,11 @@ class Side:
 
     def ours(self, seed: int, **changes: Any) -> tuple[Trainer, Counted]:
         with tempfile.TemporaryDirectory() as folder:
+            arguments = self.arguments(folder, seed, **changes)
             trainer = build_trainer(
                 task=self.task,
-                model=self.model(seed),
-                arguments=self.arguments(folder, seed, **changes),
+                model=self.model(seed, arguments),
+                arguments=arguments,
                 data=self.data,
                 seed=seed,
                 early_stopping_patience=None,
@@ -116,7 +132,7 @@ class Side:
             arguments = self.arguments(folder, seed, **changes)
             arguments.remove_unused_columns = True
             trainer = Trainer(
-                model=copy.deepcopy(self.model(seed)),
+                model=self.plain_model(seed, arguments),
                 args=arguments,
                 train_dataset=self.plain_rows["train"],
                 eval_dataset=self.plain_rows["validation"],

@@ -75,17 +75,17 @@ def build(
     seed_everything(config.seed, deterministic=config.deterministic)
     names = {"name_or_path": origins.model, "generator": origins.generator}
     with memory.explained("The model", memory.MODEL):
-        attention = _attention(config, arguments)
+        attention = choose_attention(config, arguments)
         model = config.model.model_copy(update={"attention": attention})
         built = task.build_model(model=model, data=data, **names)
     report.say(f"model  {task.describe(built.model)}", report.device(arguments))
     return built
 
 
-def _attention(config: Config, arguments: Seq2SeqTrainingArguments) -> str | None:
+def choose_attention(config: Config, arguments: Seq2SeqTrainingArguments) -> str | None:
     """Says which attention serves best where none is asked for; none: what the model chooses.
 
-    On a CPU, the backward pass of sdpa is slow in bf16; in float32, and on long rows, it is not.
+    On a CPU the backward pass of sdpa is slow in bf16; in float32, and on long rows, it is not.
     """
     if config.model.attention or not (arguments.bf16 and arguments.device.type == "cpu"):
         return config.model.attention
