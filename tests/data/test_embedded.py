@@ -152,6 +152,11 @@ def test_columns_choose_the_direction_and_the_parts(monkeypatch):
         assert list(found) == [expected]
 
 
+def test_what_is_measured_of_pairs_is_that_they_match():
+    negative, positive = embedded.CLASSES["python_docs_pairs"]
+    assert (negative, positive) == (python_tasks.MISMATCH, python_tasks.MATCH)
+
+
 def test_versions_tell_the_sources_apart():
     versions = {embedded.version(source) for source in embedded.COLUMNS}
     assert len(versions) == len(embedded.COLUMNS) == 4

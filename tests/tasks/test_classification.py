@@ -123,6 +123,14 @@ def test_from_scratch_there_is_an_electra(tmp_path):
     assert not built.able and built.model.config.model_type == "electra"
     assert built.model.config.problem_type == "single_label_classification"
     assert "3 classes: file, number, word" in task.describe(built.model)
+    assert "F1" not in task.describe(built.model)
+
+
+@pytest.mark.parametrize(("average", "named"), [(None, True), ("binary", True), ("macro", False)])
+def test_of_two_classes_the_one_that_f1_is_of_is_named(tmp_path, average, named):
+    rows = [(text, name) for text, name in examples(60) if name != "word"]
+    task, _, built = build(tmp_path, None, rows=rows, average=average)
+    assert ("; F1 is that of number" in task.describe(built.model)) is named
 
 
 @pytest.mark.parametrize(

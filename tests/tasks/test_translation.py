@@ -62,6 +62,7 @@ def test_a_trained_model_translates_and_the_gain_is_kept(trained):
     found = summary(trained)
     metrics, before = found["metrics"], found["baseline_metrics"]
     assert before["eval_bleu"] < 1 and before["eval_generated_length"] <= 16
+    assert "eval_chrf" not in before and "eval_ter" not in before  # of 16 tokens each
     assert metrics["eval_bleu"] > 60 and metrics["test_bleu"] > 60
     assert metrics["eval_loss"] < before["eval_loss"] / 4
     assert metrics["eval_chrf"] > 60 and metrics["eval_ter"] < 40
