@@ -39,7 +39,7 @@ from electralab.tracking.store import Store
 from electralab.training import session
 from electralab.training.build import build_trainer
 from electralab.training.determinism import quiet_libraries, seed_everything
-from electralab.training.preparing import choose_attention
+from electralab.training.preparing import fastest_attention
 
 WARM = 2  # steps of a stretch that are not timed
 
@@ -91,7 +91,7 @@ class Side:
     def model(self, seed: int, arguments: Any) -> torch.nn.Module:
         """Returns a model as a run has it."""
         seed_everything(seed, deterministic=False)
-        attention = choose_attention(self.config, arguments)
+        attention = fastest_attention(self.config, arguments)
         model = self.config.model.model_copy(update={"attention": attention})
         how = {"name_or_path": self.name, "generator": None}
         return self.task.build_model(model=model, data=self.data, **how).model

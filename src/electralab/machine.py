@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 _jobs = 1  # that share the cores
+_spared = False  # the hub's library was told that there is no network
 
 
 def share(jobs: int) -> None:
@@ -55,9 +56,13 @@ def spare_the_hub() -> None:
     from huggingface_hub import constants
 
     server = urlsplit(constants.ENDPOINT)
-    if constants.HF_HUB_OFFLINE or getproxies().keys() & {server.scheme, "all"}:
+    global _spared
+    asked_for = constants.HF_HUB_OFFLINE and not _spared
+    if asked_for or getproxies().keys() & {server.scheme, "all"}:
         return
     try:
         socket.getaddrinfo(server.hostname, server.port)
+        _spared = False
     except OSError:
-        constants.HF_HUB_OFFLINE = True
+        _spared = True
+    constants.HF_HUB_OFFLINE = _spared

@@ -69,6 +69,11 @@ case("chain-same-seeds", words("finetune.seeds=[1,1]"), "`finetune.seeds`", "onc
 case("chain-nothing-held-out",
      words("finetune.data.split.test=null", "finetune.data.split.validation=null"),
      "`finetune.data.split.test`", "compared")  # fmt: skip
+case(
+    "chain-objective-without-its-stage",
+    words("objective=test_accuracy"),
+    *("`objective`", "did you mean `finetune.test_accuracy`?"),
+)
 case("chain-objective", words("objective=finetune.test_acuracy"),
      "`objective`", "did you mean `finetune.test_accuracy`?")  # fmt: skip
 case("objective", ["objective=eval_los"], "`objective`", "did you mean `eval_loss`?")

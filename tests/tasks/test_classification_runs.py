@@ -98,6 +98,18 @@ def test_a_text_that_is_cut_off_is_judged_as_by_a_pipeline_on_the_export(table, 
     assert main(tune(table, here / "out", OFF, *more)) == 0
 
 
+@pytest.mark.parametrize("damage", ["", "{", "[]", "3"])
+def test_a_damaged_tokenizer_is_not_exported(table, here, capsys, damage):
+    assert main(words(table, OFF, "trainer.max_steps=1")) == 0
+    [run] = runs(here)
+    (run / "model" / "tokenizer_config.json").write_text(damage)
+    capsys.readouterr()
+    assert main(["export", str(run), str(here / "out")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "must hold a tokenizer_config.json that can be read" in line
+    assert not (here / "out").exists()
+
+
 def test_a_setting_that_does_not_fit_is_said_before_the_report_of_prepared_data(
     table, here, capsys
 ):

@@ -145,7 +145,7 @@ class LabelEncoder:
             advice = (
                 "choose another column, or give more data"
                 if split == "train"
-                else f"choose another split, or data.split.{split}=null"
+                else f"choose another split or a larger share, or data.split.{split}=null"
             )
             raise UserError(
                 f"{self.key} must hold at least two {kind}, but all {rows:,} rows of the {split} "

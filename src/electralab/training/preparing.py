@@ -75,14 +75,14 @@ def build(
     seed_everything(config.seed, deterministic=config.deterministic)
     names = {"name_or_path": origins.model, "generator": origins.generator}
     with memory.explained("The model", memory.MODEL):
-        attention = choose_attention(config, arguments)
+        attention = fastest_attention(config, arguments)
         model = config.model.model_copy(update={"attention": attention})
         built = task.build_model(model=model, data=data, **names)
     report.say(f"model  {task.describe(built.model)}", report.device(arguments))
     return built
 
 
-def choose_attention(config: Config, arguments: Seq2SeqTrainingArguments) -> str | None:
+def fastest_attention(config: Config, arguments: Seq2SeqTrainingArguments) -> str | None:
     """Says which attention serves best where none is asked for; none: what the model chooses.
 
     On a CPU the backward pass of sdpa is slow in bf16; in float32, and on long rows, it is not.

@@ -84,7 +84,7 @@ def export(
         unfinished = Path(tempfile.mkdtemp(dir=parent, prefix=f".{target.name}-"))
         write(unfinished)
         if longest is not None:
-            _cut_off_at(longest, unfinished / _TOKENIZER)
+            _cut_off_at(longest, unfinished, source=source)
         for part in LOADERS[task]:
             card = model_card(task, part, run_id=run_id)
             (unfinished / part / CARD).write_text(card, encoding="utf-8")
@@ -101,10 +101,15 @@ def export(
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _cut_off_at(longest: int, file: Path) -> None:
+def _cut_off_at(longest: int, folder: Path, *, source: Path) -> None:
     """Writes into a tokenizer's configuration at how many tokens a text is cut off."""
-    config = json.loads(file.read_text(encoding="utf-8"))
-    config["model_max_length"] = longest
+    file = folder / _TOKENIZER
+    try:
+        config = {**json.loads(file.read_text(encoding="utf-8")), "model_max_length": longest}
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{source} must hold a {_TOKENIZER} that can be read: {one_line(error)}."
+        ) from error
     file.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
