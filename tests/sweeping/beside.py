@@ -72,3 +72,12 @@ def children(pid: int) -> list[int]:
         ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(pid)], capture_output=True, text=True
     ).stdout
     return [int(line.split()[0]) for line in out.splitlines() if "popen_loky" in line]
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process has yet to end; one that its parent has not yet collected has ended."""
+    try:
+        stat = Path("/proc", str(pid), "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"

@@ -17,7 +17,7 @@ from electralab import cli, machine
 from electralab.checking import launcher_checks
 from electralab.sweeping import parallel, state, worker
 from electralab.sweeping.worker import Place
-from tests.sweeping.beside import STEPS, begun, children, recorded, results, when
+from tests.sweeping.beside import STEPS, begun, children, is_running, recorded, results, when
 from tests.sweeping.conftest import folder
 
 pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
@@ -76,7 +76,7 @@ def test_workers_end_when_the_command_is_killed_and_what_comes_next_waits_for_th
     process.kill()
     process.wait()
     assert cli.main(command) == 0  # at once
-    assert not any(Path("/proc", str(pid)).exists() for pid in workers)
+    assert not [pid for pid in workers if is_running(pid)]
     assert results("orphans") == straight
     assert [status for _, status in recorded("orphans")] == ["FINISHED"] * 3
 
