@@ -22,13 +22,18 @@ from electralab.data.pack import pack
 from electralab.data.ragged import Ragged
 from electralab.data.rows import RowEncoder, write_rows
 from electralab.data.texts import Texts
-from electralab.data.token_ids import plain_tokenizer, special_ids, threads, tokenised
+from electralab.data.token_ids import (
+    PlainTokenizer,
+    plain_tokenizer,
+    special_ids,
+    threads,
+    tokenised,
+)
 from electralab.data.tokenizer import train_tokenizer
 from electralab.errors import UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
     from electralab.config import DataConfig
@@ -67,7 +72,7 @@ def build(
         if not hasattr(tokenizer, "get_vocab"):
             tokenizer = train_tokenizer(tables["train"], kept["train"], tokenizer)
             tokenizer.save_pretrained(folder / "tokenizer")
-        backend = plain_tokenizer(tokenizer) if encoder is None else None
+        plain = plain_tokenizer(tokenizer) if encoder is None else None
         digest = hashlib.sha256(f"{data.packing if encoder is None else ''} {facts}".encode())
         written, looks = {}, {}
         for split, table in tables.items():
@@ -75,9 +80,9 @@ def build(
             (folder / split).mkdir()
             digest.update(f"\n{split} {len(kept[split].rows)} {data.max_length}\n".encode())
             fingerprint = Fingerprint()
-            if backend is not None:
+            if plain is not None:
                 texts = Texts(table, kept[split], split, folder)
-                ids = _tokenised(texts, backend, fingerprint=fingerprint, look=look)
+                ids = _tokenised(texts, plain, fingerprint=fingerprint, look=look)
                 written[split] = _packed(ids, folder / split, texts, tokenizer, data)
             else:
                 table = table.select(kept[split].rows)
@@ -189,7 +194,7 @@ def _packed(
 
 
 def _tokenised(
-    documents: Texts, backend: Tokenizer, *, fingerprint: Fingerprint, look: Look
+    documents: Texts, tokenizer: PlainTokenizer, *, fingerprint: Fingerprint, look: Look
 ) -> Iterator[Ragged]:
     """Yields token ids without special tokens, and feeds the texts to the fingerprint."""
 
@@ -200,7 +205,7 @@ def _tokenised(
 
     name = f"tokenising {documents.split}"
     with tqdm(total=len(documents), desc=name, unit=" documents", disable=None, delay=2) as bar:
-        for texts, ids in tokenised(parts(), backend):
+        for texts, ids in tokenised(parts(), tokenizer):
             look.see_documents(ids)
             yield ids
             bar.update(len(texts))

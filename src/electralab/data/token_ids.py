@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from array import array
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -22,50 +24,110 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 AHEAD = 2  # batches that are tokenised while an earlier one is used, each in its thread
+SEPARATOR = "\ufdd0\ufdd1"  # no characters, which Unicode keeps for use inside a program
+GROUP = 2048  # characters of texts that are encoded as one
 
 
-def plain_tokenizer(tokenizer: PreTrainedTokenizerBase) -> Tokenizer:
-    """Returns a tokenizer's fast part without truncation and pads; the caller's stays as it is."""
-    from tokenizers import Tokenizer
+@dataclass(frozen=True, kw_only=True)
+class PlainTokenizer:
+    """A tokenizer's fast part without truncation, pads and special tokens.
 
-    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    backend.no_truncation()
-    backend.no_padding()
-    backend.encode_special_tokens = True  # a text that speaks of [MASK] holds no mask
-    return backend
+    Attributes:
+        alone: That part.
+        together: The same where `SEPARATOR` is a token, for texts that are encoded as one; none:
+            they would get other ids than by themselves.
+    """
+
+    alone: Tokenizer
+    together: Tokenizer | None
 
 
-def tokenised(parts: Iterable[list[str]], backend: Tokenizer) -> Iterator[tuple[list[str], Ragged]]:
+def plain_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PlainTokenizer:
+    """Returns what makes the ids of texts; the caller's tokenizer stays as it is."""
+    from tokenizers import AddedToken, Tokenizer
+
+    description = tokenizer.backend_tokenizer.to_str()
+
+    def part() -> Tokenizer:
+        backend = Tokenizer.from_str(description)
+        backend.no_truncation()
+        backend.no_padding()
+        backend.encode_special_tokens = True  # a text that speaks of [MASK] holds no mask
+        return backend
+
+    # Normalizers and pre-tokenizers see what is between two added tokens by itself. Only Metaspace
+    # can ask where it stands, to set a blank before the first word of all.
+    if _asks_for_the_first(json.loads(description)["pre_tokenizer"]):
+        return PlainTokenizer(alone=part(), together=None)
+    together = part()
+    together.add_tokens([AddedToken(SEPARATOR, normalized=False)])
+    return PlainTokenizer(alone=part(), together=together)
+
+
+def _asks_for_the_first(part: dict[str, Any] | None) -> bool:
+    inner = (part or {}).get("pretokenizers", ())
+    return (part or {}).get("prepend_scheme") == "first" or any(map(_asks_for_the_first, inner))
+
+
+def tokenised(
+    parts: Iterable[list[str]], tokenizer: PlainTokenizer
+) -> Iterator[tuple[list[str], Ragged]]:
     """Yields texts and their ids without special tokens.
 
     The Rust tokenizer works without Python's lock: texts are read and ids are packed meanwhile.
 
     Args:
         parts: Many texts at a time.
-        backend: As of `plain_tokenizer`.
+        tokenizer: What makes the ids.
     """
     running: deque[tuple[list[str], Future]] = deque()
     with ThreadPoolExecutor(AHEAD) as pool:
         for texts in chain(parts, [None] * AHEAD):
             if texts is not None:
-                running.append((texts, pool.submit(ids_of, texts, backend)))
+                running.append((texts, pool.submit(ids_of, texts, tokenizer)))
             if running and (texts is None or len(running) > AHEAD):
                 done, ids = running.popleft()
                 yield done, ids.result()
 
 
-def ids_of(texts: list[str], backend: Tokenizer) -> Ragged:
-    """Returns the ids of some texts; one that is longer than a piece is encoded piece by piece."""
+def ids_of(texts: list[str], tokenizer: PlainTokenizer) -> Ragged:
+    """Returns the ids of some texts: of short ones together, of very long ones piece by piece."""
     long = any(len(text) > PIECE for text in texts)
-    flat, ends = array("I"), []
-    for part in batches(chain.from_iterable(map(pieces, texts))) if long else [texts]:
-        for encoding in backend.encode_batch_fast(part, add_special_tokens=False):
-            flat.fromlist(encoding.ids)  # three times as fast as `numpy.asarray`
-            ends.append(len(flat))
+    if tokenizer.together is not None and not long:
+        found = _ids_together(texts, tokenizer.together)
+        if len(found.lengths) == len(texts):  # else a text holds the separator
+            return found
+    parts = batches(chain.from_iterable(map(pieces, texts))) if long else [texts]
+    flat, ends = _encoded(parts, tokenizer.alone)
     if long:
         counts = np.cumsum([sum(1 for _ in pieces(text)) for text in texts])
         ends = [ends[last - 1] for last in counts.tolist()]
-    return Ragged(np.frombuffer(flat, dtype=np.uint32), np.diff(ends, prepend=0))
+    return Ragged(flat, np.diff(ends, prepend=0))
+
+
+def _ids_together(texts: list[str], backend: Tokenizer) -> Ragged:
+    """Returns the same of texts that hold no separator; a call a text would take half the time."""
+    groups, group, characters = [], [], 0
+    for text in texts:
+        group.append(text)
+        characters += len(text) + 1
+        if characters >= GROUP:
+            groups.append(SEPARATOR.join([*group, ""]))  # one behind each text
+            group, characters = [], 0
+    groups.append(SEPARATOR.join([*group, ""]))
+    flat, _ = _encoded([groups], backend)
+    is_end = flat == backend.token_to_id(SEPARATOR)
+    return Ragged(flat[~is_end], np.diff(np.flatnonzero(is_end), prepend=-1) - 1)
+
+
+def _encoded(parts: Iterable[list[str]], backend: Tokenizer) -> tuple[np.ndarray, list[int]]:
+    """Returns the ids of texts, one behind the other, and where each ends."""
+    flat, ends = array("I"), []
+    for part in parts:
+        for encoding in backend.encode_batch_fast(part, add_special_tokens=False):
+            flat.fromlist(encoding.ids)  # three times as fast as `numpy.asarray`
+            ends.append(len(flat))
+    return np.frombuffer(flat, dtype=np.uint32), ends
 
 
 @contextmanager
