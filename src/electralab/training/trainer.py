@@ -17,6 +17,7 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 from electralab.checking.trainer_args import SKIP, STOP
 from electralab.data.rows import EncodedRows
 from electralab.data.streaming import StreamedBlocks
+from electralab.models.dropout import fast_dropout
 from electralab.running.folder import read_json
 from electralab.tasks.base import Task
 from electralab.training import checkpointing, memory, rate, together, window
@@ -291,7 +292,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
             # Measured before, the model counts as prepared, and its gradients would not be shared.
             self.model._is_accelerate_prepared = False
         advice = partial(memory.of_training, self.args, max_length=self._task.data.max_length)
-        with memory.workers_explained(self.args), memory.explained("The training", advice):
+        explained = memory.explained("The training", advice)
+        with memory.workers_explained(self.args), explained, fast_dropout():
             return super().train(resume_from_checkpoint, **kwargs)
 
     def _init_training_state(self, *args: Any, **kwargs: Any) -> tuple[int, int]:
