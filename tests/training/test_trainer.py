@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import Seq2SeqTrainingArguments, TrainerCallback
 
+from electralab.models import dropout
 from electralab.models.statistics import RtdStatistics
 from electralab.task_config import RtdConfig
 from electralab.tasks.rtd import ReplacedTokenDetection
@@ -257,3 +258,20 @@ def test_a_checkpoint_holds_no_pickled_arguments(tmp_path):
     trainer.train()
     names = {path.name for path in (tmp_path / "checkpoint-2").iterdir()}
     assert "model.safetensors" in names and "training_args.bin" not in names
+
+
+def test_masks_of_dropout_are_drawn_fast_in_training_alone(tmp_path, monkeypatch):
+    drawn = []
+    own = dropout.draw
+    monkeypatch.setattr(dropout, "draw", lambda out, *args: drawn.append(1) or own(out, *args))
+    trainer = make_trainer(tmp_path, max_steps=1)
+    for part in trainer.model.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.1
+    trainer.train()
+    a_step = len(drawn)
+    assert a_step >= 4
+    trainer.evaluate()
+    assert len(drawn) == a_step
+    torch.nn.functional.dropout(torch.ones(9), 0.5)
+    assert len(drawn) == a_step
