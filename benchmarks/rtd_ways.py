@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from benchmarks.common import load_pair
 from benchmarks.plain_pair import PlainLoss, WholeLastLayer, WholeVocabulary
 from benchmarks.tutorial import CLS, MASK, PAD, SEP, TutorialPair
 from electralab import machine
+from electralab.models.dropout import fast_dropout
 from electralab.models.flops import pair_costs
 from electralab.models.rtd import RtdPair
 from electralab.training.rate import matrix_rate
@@ -30,6 +32,7 @@ TRICKS: dict[str, dict[str, Any]] = {
     "vocabulary at every position": {"cls": WholeVocabulary},
     "loss, draw and gradient apart": {"cls": PlainLoss},
     "dropout .1": {"dropout": 0.1},
+    "dropout .1 and PyTorch's masks": {"dropout": 0.1, "masks": nullcontext},
     "optimiser not fused": {"fused": False},
     "the other attention": {"attention": None},
     "compiled": {"compiled": True},
@@ -53,14 +56,22 @@ class Way:
     speeds: list[float]
 
 
-def stepper(model: nn.Module, loss: Callable[[Any], Tensor], *, half: bool, fused: bool = True):
+def stepper(
+    model: nn.Module,
+    loss: Callable[[Any], Tensor],
+    *,
+    half: bool,
+    fused: bool = True,
+    masks: Callable[[], AbstractContextManager[None]] = nullcontext,
+):
     """Returns a function that takes one optimiser step on a batch."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=fused)
 
     def step(batch: Any) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            value = loss(batch)
-        value.backward()
+        with masks():
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                value = loss(batch)
+            value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -71,11 +82,12 @@ def stepper(model: nn.Module, loss: Callable[[Any], Tensor], *, half: bool, fuse
 def ours(name: str, batches: Iterator[Any], *, half: bool, label: str = OURS, **changes) -> Way:
     """Returns our way on a model of `conf/model/`, maybe with something of `TRICKS` changed."""
     how = {"cls": RtdPair, "dropout": 0.0, "attention": "eager", "fused": True, "compiled": False}
-    how |= changes
+    how = how | {"masks": fast_dropout} | changes
     pair = load_pair(name, cls=how["cls"], dropout=how["dropout"])
     pair.set_attn_implementation(how["attention"])
     run = torch.compile(pair, dynamic=False) if how["compiled"] else pair
-    step = stepper(pair, lambda batch: run(**batch).loss, half=half, fused=how["fused"])
+    rest = {name: how[name] for name in ("fused", "masks")}
+    step = stepper(pair, lambda batch: run(**batch).loss, half=half, **rest)
     return Way(name=label, step=step, batches=batches, speeds=[])
 
 
