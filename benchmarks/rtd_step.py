@@ -23,17 +23,20 @@ def main() -> None:
     options = parser.parse_args()
     half = is_half(options)
     batch = random_batch(load_pair(options.model), options.batch, options.length)
-    how = {"half": half, "attention": options.attention}
+    device = options.device
+    how = {"half": half, "attention": options.attention, "device": device}
     same = itertools.repeat(batch)
     ways = [ours(options.model, same, **how)]
     rows = batch["input_ids"]
-    ways += others(options.others, options.model, lambda: itertools.repeat(rows), half=half)
+    ways += others(
+        options.others, options.model, lambda: itertools.repeat(rows), half=half, device=device
+    )
     ways += [
         ours(options.model, same, label=label, **(how | change))
         for label, change in variants(options)
     ]
-    take_turns(ways, rounds=options.rounds, steps=options.steps, clock=options.clock)
-    show(ways, model=options.model, length=options.length, half=half)
+    take_turns(ways, options)
+    show(ways, options, half=half)
 
 
 if __name__ == "__main__":

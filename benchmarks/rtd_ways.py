@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -47,19 +47,24 @@ class Way:
         name: For the table.
         step: Takes an optimiser step on a batch.
         batches: An endless stream.
+        state: Bytes of the weights and of the optimiser's two moments.
         speeds: Real tokens a second, round by round.
+        peaks: Of CUDA, bytes of a step and of the state, round by round.
     """
 
     name: str
     step: Callable[[Any], None]
     batches: Iterator[Any]
-    speeds: list[float]
+    state: int
+    speeds: list[float] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
 
 
 def stepper(
     model: nn.Module,
     loss: Callable[[Any], Tensor],
     *,
+    device: torch.device,
     half: bool,
     fused: bool = True,
     masks: Callable[[], AbstractContextManager[None]] = nullcontext,
@@ -69,7 +74,7 @@ def stepper(
 
     def step(batch: Any) -> None:
         with masks():
-            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 value = loss(batch)
             value.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -79,20 +84,37 @@ def stepper(
     return step
 
 
-def ours(name: str, batches: Iterator[Any], *, half: bool, label: str = OURS, **changes) -> Way:
+def ours(
+    name: str,
+    batches: Iterator[Any],
+    *,
+    half: bool,
+    device: torch.device,
+    label: str = OURS,
+    **changes: Any,
+) -> Way:
     """Returns our way on a model of `conf/model/`, maybe with something of `TRICKS` changed."""
     how = {"cls": RtdPair, "dropout": 0.0, "attention": "eager", "fused": True, "compiled": False}
     how = how | {"masks": fast_dropout} | changes
     pair = load_pair(name, cls=how["cls"], dropout=how["dropout"])
-    pair.set_attn_implementation(how["attention"])
+    pair.to(device).set_attn_implementation(how["attention"])
     run = torch.compile(pair, dynamic=False) if how["compiled"] else pair
     rest = {name: how[name] for name in ("fused", "masks")}
-    step = stepper(pair, lambda batch: run(**batch).loss, half=half, **rest)
-    return Way(name=label, step=step, batches=batches, speeds=[])
+    step = stepper(pair, lambda batch: run(**batch).loss, half=half, device=device, **rest)
+    return Way(name=label, step=step, batches=batches, state=_state(pair))
+
+
+def _state(model: nn.Module) -> int:
+    return 3 * sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 def others(
-    names: list[str], model_name: str, batches: Callable[[], Iterator[Tensor]], *, half: bool
+    names: list[str],
+    model_name: str,
+    batches: Callable[[], Iterator[Tensor]],
+    *,
+    half: bool,
+    device: torch.device,
 ) -> list[Way]:
     """Returns the ways of others on rows of tokens; those not installed are said to be left out."""
     transformers.utils.logging.disable_progress_bar()
@@ -105,42 +127,64 @@ def others(
             print(f"{label} is left out: {error}")
             continue
         # The optimiser that today's Trainer takes by default is fused.
-        step = stepper(model, loss, half=half)
-        ways.append(Way(name=label, step=step, batches=batches(), speeds=[]))
+        step = stepper(model.to(device), loss, half=half, device=device)
+        ways.append(Way(name=label, step=step, batches=batches(), state=_state(model)))
     return ways
 
 
-def take_turns(ways: list[Way], *, rounds: int, steps: int, clock: str) -> None:
+def take_turns(ways: list[Way], options: Any) -> None:
     """Takes a few steps of each way, round by round, and notes the speeds."""
-    now = CLOCKS[clock]
-    for number in range(rounds + 1):
+    now, device = CLOCKS[options.clock], options.device
+    on_cuda = device.type == "cuda"
+    for number in range(options.rounds + 1):
         for way in ways:
-            tokens, seconds = 0, 0.0
-            for batch in itertools.islice(way.batches, steps):
-                ids = batch["input_ids"] if isinstance(batch, dict) else batch
-                tokens += int((ids != PAD).sum())
-                start = now()
+            batches = [_moved(b, device) for b in itertools.islice(way.batches, options.steps)]
+            ids = [b["input_ids"] if isinstance(b, dict) else b for b in batches]
+            tokens = sum(int((rows != PAD).sum()) for rows in ids)
+            if on_cuda:
+                torch.cuda.synchronize(device)
+                torch.cuda.reset_peak_memory_stats(device)
+                before = torch.cuda.memory_allocated(device)
+            start = now()
+            for batch in batches:
                 way.step(batch)
-                seconds += now() - start
+            if on_cuda:
+                torch.cuda.synchronize(device)
+            seconds = now() - start
             if number:  # the first round warms up
                 way.speeds.append(tokens / seconds)
+                if on_cuda:
+                    peak = torch.cuda.max_memory_allocated(device) - before
+                    way.peaks.append(peak + way.state)
 
 
-def show(ways: list[Way], *, model: str, length: int, half: bool) -> None:
+def _moved(batch: Any, device: torch.device) -> Any:
+    if isinstance(batch, dict):
+        return {name: values.to(device) for name, values in batch.items()}
+    return batch.to(device)
+
+
+def show(ways: list[Way], options: Any, *, half: bool) -> None:
     """Prints a table: speeds, and the median of the ratios to ours, round by round."""
-    precision = "bf16" if half else "float32"
+    precision, model = "bf16" if half else "float32", options.model
     pair = load_pair(model)
     costs = pair_costs(generator=pair.config.generator, discriminator=pair.config.discriminator)
-    rate = matrix_rate(torch.device("cpu"), precision, threads=torch.get_num_threads())
+    rate = matrix_rate(options.device, precision, threads=torch.get_num_threads())
     first = ways[0]
-    print(f"\n{model}, {precision}, {torch.get_num_threads()} threads")
+    on_cuda = options.device.type == "cuda"
+    card = torch.cuda.get_device_name(options.device) if on_cuda else ""
+    print(f"\n{model}, {precision}, {card or f'{torch.get_num_threads()} threads'}")
     print("| way | real tokens/s | ours / it (lowest to highest round) |\n|---|---|---|")
     for way in ways:
         pairs = zip(first.speeds, way.speeds, strict=True)
         ratios = sorted(one / other for one, other in pairs)
         ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
         print(f"| {way.name} | {statistics.median(way.speeds):,.0f} | {ratio} |")
-    used = statistics.median(first.speeds) * costs.of_a_token(length=length, chosen=0.15) / rate
+        if way.peaks:
+            peak, share = (statistics.median(w.peaks) for w in (way, first))
+            print(f"| | {peak / 2**20:,.0f} MiB at most | {share / peak:.2f} |")
+    of_a_token = costs.of_a_token(length=options.length, chosen=0.15)
+    used = statistics.median(first.speeds) * of_a_token / rate
     print(f"Ours uses {used:.0%} of the {precision} matrix rate, {rate / 1e9:,.0f} GFLOP/s.")
 
 
@@ -148,7 +192,10 @@ def add_options(parser: Any) -> None:
     """Adds the options that these benchmarks share."""
     parser.add_argument("--model", default="electra_small")
     parser.add_argument("--length", type=int, default=128)
-    parser.add_argument("--attention", default="eager", choices=["eager", "sdpa"])
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", type=torch.device, default=torch.device(best))
+    attention = {"default": "sdpa" if best == "cuda" else "eager", "choices": ["eager", "sdpa"]}
+    parser.add_argument("--attention", **attention)
     parser.add_argument("--steps", type=int, default=1, help="of each way, in a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clock", default="wall", choices=CLOCKS, help="processor: of all threads")
@@ -167,7 +214,7 @@ def add_options(parser: Any) -> None:
 def is_half(options: Any) -> bool:
     """Returns whether to compute in bfloat16."""
     if options.precision is None:
-        return machine.computes_bf16(use_cpu=True)
+        return machine.computes_bf16(use_cpu=options.device.type == "cpu")
     return options.precision == "bf16"
 
 
@@ -234,8 +281,9 @@ def _rtd_gdes(pair: RtdPair) -> tuple[nn.Module, Callable]:
 
     def loss(ids: Tensor) -> Tensor:
         mask = (ids != PAD).long()
-        chosen = (torch.rand(ids.shape) < 0.15) & (ids > SEP)
-        masked = torch.where(chosen & (torch.rand(ids.shape) < 0.8), MASK, ids)
+        chosen, replaced = torch.rand(2, *ids.shape, device=ids.device)
+        chosen = (chosen < 0.15) & (ids > SEP)
+        masked = torch.where(chosen & (replaced < 0.8), MASK, ids)
         labels = torch.where(chosen, ids, -100)
         said = model.forward_gen(input_ids=masked, attention_mask=mask, labels=labels)
         doubt = model.forward_disc(input_ids=said.logits.argmax(-1), attention_mask=mask)

@@ -227,3 +227,17 @@ def test_one_process_takes_one_gpu(tmp_path, caplog):
     trainer_args._use_one_gpu(arguments)
     assert arguments.n_gpu == 1 and arguments.train_batch_size == 8
     assert "torchrun --nproc-per-node 4" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, True),
+        ({"accelerator_config": {"split_batches": False}}, True),
+        ({"accelerator_config": {"non_blocking": False}}, False),
+        ({"dataloader_pin_memory": False}, False),  # a copy from such memory has to be waited for
+    ],
+)
+def test_a_step_does_not_wait_until_its_batch_is_on_the_device(tmp_path, given, wanted):
+    arguments = trainer_args.build({**given, "use_cpu": True}, output_dir=tmp_path, seed=0)
+    assert arguments.accelerator_config.non_blocking is wanted

@@ -10,7 +10,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from electralab.data import token_ids
-from electralab.data.token_ids import SEPARATOR, ids_of, plain_tokenizer
+from electralab.data.token_ids import SEPARATOR, PlainTokenizer, ids_of
 
 WORDS = (
     "the cat sat on a mat where no dog would ever have sat before 12 3.4 don't café Straße 고양이"
@@ -107,48 +107,78 @@ def test_together_or_alone_the_ids_are_the_same(family, monkeypatch):
     tokenizer = FAMILIES[family]()
     greedy = {"lstrip": True, "rstrip": True, "normalized": False}
     tokenizer.add_tokens([AddedToken("<b>", **greedy), AddedToken("<i>", single_word=True)])
-    plain = plain_tokenizer(tokenizer)
-    assert (plain.together is None) == family.startswith("first")
-    together = spy(monkeypatch)
-    found = ids_of(texts(700), plain)
-    assert bool(together) == (plain.together is not None)
+    tokenizer.backend_tokenizer.enable_truncation(5)
+    tokenizer.backend_tokenizer.enable_padding(length=9)
     expected = alone(texts(700), tokenizer)
+    seen = calls(monkeypatch)
+    found = ids_of(texts(700), PlainTokenizer(tokenizer))
     assert found.lengths.tolist() == list(map(len, expected))
     assert found.flat.tolist() == list(chain.from_iterable(expected))
     assert 0 in found.lengths or "always" in family or "Llama" in family
+    [encoded] = seen  # in one go
+    assert (encoded == 700) == family.startswith("first")
+    assert encoded == 700 or encoded < 30
 
 
 def alone(some: list[str], tokenizer: PreTrainedTokenizerFast) -> list[list[int]]:
     """A call a text, and special tokens that are written out are no special tokens."""
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
     backend.encode_special_tokens = True
     return [backend.encode(text, add_special_tokens=False).ids for text in some]
 
 
-def spy(monkeypatch) -> list[int]:
-    """How many texts were encoded together, call by call."""
+def calls(monkeypatch) -> list[int]:
+    """How many strings were encoded, call by call."""
     seen = []
-    actual = token_ids._ids_together
-    monkeypatch.setattr(
-        token_ids,
-        "_ids_together",
-        lambda some, backend: seen.append(len(some)) or actual(some, backend),
-    )
+    actual = token_ids._encoded
+
+    def spied(parts, backend):
+        parts = list(parts)
+        seen.extend(map(len, parts))
+        return actual(parts, backend)
+
+    monkeypatch.setattr(token_ids, "_encoded", spied)
     return seen
 
 
-@pytest.mark.parametrize("place", ["{}", "a cat{}", "{}a cat", "a {} cat", "{0}{0}"])
-def test_a_text_may_hold_what_separates_texts(place):
-    tokenizer = wordpiece()
-    some = ["the cat", place.format(SEPARATOR), "the mat"]
-    found = ids_of(some, plain_tokenizer(tokenizer))
+def check(some: list[str], tokenizer: PreTrainedTokenizerFast) -> None:
+    found = ids_of(some, PlainTokenizer(tokenizer))
     expected = alone(some, tokenizer)
     assert found.lengths.tolist() == list(map(len, expected))
     assert found.flat.tolist() == list(chain.from_iterable(expected))
 
 
+@pytest.mark.parametrize("place", ["{}", "a cat{}", "{}a cat", "a {} cat", "{0}{0}"])
+def test_a_text_may_hold_what_separates_texts(place):
+    check(["the cat", place.format(SEPARATOR), "the mat"], wordpiece())
+
+
+@pytest.mark.parametrize("held", [SEPARATOR[0], SEPARATOR[1], SEPARATOR[::-1]])
+def test_a_text_may_hold_a_part_of_it_at_its_ends(held):
+    check(["the cat" + held, held + "a" + held, held, "the mat"], wordpiece())
+
+
+def test_an_added_token_may_hold_a_part_of_it():
+    tokenizer = wordpiece()
+    tokenizer.add_tokens([AddedToken("a" + SEPARATOR[0], normalized=False)])
+    check(["a", "the cat", "a"], tokenizer)
+
+
+def test_a_vocabulary_with_holes_has_no_id_for_it(monkeypatch):
+    pieces = {"[UNK]": 0, "[PAD]": 1, "[MASK]": 2, "a": 3, "the": 6}  # of 5 pieces the next is 5
+    pieces["cat"] = 5
+    backend = Tokenizer(models.WordLevel(pieces, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend)
+    seen = calls(monkeypatch)
+    check(["the a", "a cat", "", "the cat"], tokenizer)
+    assert seen == [4]  # once, and not again
+
+
 def test_the_tokenizer_that_is_given_stays_as_it_is():
     tokenizer = wordpiece()
     before = tokenizer.backend_tokenizer.to_str(), len(tokenizer)
-    ids_of(["the cat"], plain_tokenizer(tokenizer))
+    ids_of(["the cat"], PlainTokenizer(tokenizer))
     assert (tokenizer.backend_tokenizer.to_str(), len(tokenizer)) == before

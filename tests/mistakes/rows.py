@@ -28,6 +28,11 @@ case(
     *("`model.attention`", "sdpa", "flex_attention", "data.packing=separate"),
 )
 case(
+    "flex-attention-without-a-gpu",
+    train("model.attention=flex_attention", "model.dropout=0"),
+    *("`model.attention` must be sdpa, eager or null on a CPU", "flex_attention"),
+)
+case(
     "texts-apart-in-a-translation",
     ["task=translation", "data=ui_strings_enfr", "model=marian_tiny", APART],
     *("`data.packing` must be concat or none", "is separate instead"),

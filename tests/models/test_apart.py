@@ -216,6 +216,17 @@ def test_a_model_that_would_mix_texts_is_refused(name):
     assert model.training
 
 
+def test_what_flex_attention_would_be_compiled_for_is_tried_without_a_compiler(monkeypatch):
+    def compiled(*_, **__):
+        raise RuntimeError("no C++ compiler")
+
+    monkeypatch.setattr(of_transformers, "compile_friendly_flex_attention", compiled)
+    model = AutoModelForMaskedLM.from_config(ABLE["bert"])
+    model.set_attn_implementation("flex_attention")
+    require_apart(model, range(10, 18), max_length=40)
+    assert model.config._attn_implementation == "flex_attention"
+
+
 @pytest.mark.parametrize(
     ("device", "apart", "changes", "wanted", "chosen"),
     [

@@ -275,3 +275,20 @@ def test_masks_of_dropout_are_drawn_fast_in_training_alone(tmp_path, monkeypatch
     assert len(drawn) == a_step
     torch.nn.functional.dropout(torch.ones(9), 0.5)
     assert len(drawn) == a_step
+
+
+def test_the_optimiser_is_the_fused_one(tmp_path):
+    optimiser = make_trainer(tmp_path).create_optimizer()
+    assert isinstance(optimiser, torch.optim.AdamW) and optimiser.defaults["fused"]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_a_compiled_model_says_outlives_the_next_batch(tmp_path, monkeypatch, compiled):
+    trainer = make_trainer(tmp_path)
+    trainer.args.torch_compile = compiled
+    static = torch.zeros(3)  # as a CUDA graph has it
+    monkeypatch.setattr(trainer._task, "predict", lambda *_, **__: ((static,), ()))
+    _, [kept], _ = trainer.prediction_step(trainer.model, {"input_ids": static}, False)
+    static += 1
+    assert (kept is static) is not compiled
+    assert kept.sum() == (0 if compiled else 3)

@@ -171,6 +171,10 @@ def build(
     if names.get(WORKERS) == AUTO:  # on a CPU they would take the cores that the step is made on
         spare = (os.cpu_count() or 1) // processes.count() - 1
         names[WORKERS] = 0 if names["use_cpu"] else max(0, min(_MOST_WORKERS, spare))
+    if names.get("dataloader_pin_memory", True):  # else the step would be waited for at each batch
+        given = names.get("accelerator_config") or {}
+        if isinstance(given, dict):
+            names["accelerator_config"] = {"non_blocking": True, **given}
     if names.get("fp16") and names["use_cpu"]:
         raise UserError("`trainer.fp16` must be false without a GPU; use trainer.bf16=true.")
     if trainer.get(PATIENCE) is not None and names.get("metric_for_best_model") is None:

@@ -24,7 +24,6 @@ from electralab.data.rows import RowEncoder, write_rows
 from electralab.data.texts import Texts
 from electralab.data.token_ids import (
     PlainTokenizer,
-    plain_tokenizer,
     special_ids,
     threads,
     tokenised,
@@ -72,7 +71,7 @@ def build(
         if not hasattr(tokenizer, "get_vocab"):
             tokenizer = train_tokenizer(tables["train"], kept["train"], tokenizer)
             tokenizer.save_pretrained(folder / "tokenizer")
-        plain = plain_tokenizer(tokenizer) if encoder is None else None
+        plain = PlainTokenizer(tokenizer) if encoder is None else None
         digest = hashlib.sha256(f"{data.packing if encoder is None else ''} {facts}".encode())
         written, looks = {}, {}
         for split, table in tables.items():

@@ -15,7 +15,7 @@ from electralab.data import sources
 from electralab.data.batches import batches
 from electralab.data.clean import faultless
 from electralab.data.pack import pack
-from electralab.data.token_ids import plain_tokenizer, special_ids, threads, tokenised
+from electralab.data.token_ids import PlainTokenizer, special_ids, threads, tokenised
 from electralab.errors import RunFailure, UserError, one_line
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class Writer:
 
     def _ids(self, texts: list[str | None]) -> Iterator[list[Any]]:
         kept = faultless(texts, self.data.clean)
-        for _, ids in tokenised(batches(kept), plain_tokenizer(self.tokenizer)):
+        for _, ids in tokenised(batches(kept), PlainTokenizer(self.tokenizer)):
             if self._stop.is_set():
                 raise _Stopped
             yield ids

@@ -14,6 +14,7 @@ from electralab.models.apart import encoder_inputs
 from electralab.models.build import set_attention
 
 _DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+_FLEX = "flex_attention"
 _NARROWEST = 16  # a head that flex attention has a kernel for
 _WINDOWS = ("sliding_window", "local_attention", "attention_window")
 _ENOUGH = 10  # tokens of a row to try, where a token sees the whole of its text
@@ -38,7 +39,7 @@ def choose_attention(model: PreTrainedModel, wanted: str | None, *, apart: bool)
         UserError: What is wanted is not there on this machine.
     """
     if wanted is None and apart and _flex_serves(model):
-        wanted = "flex_attention"
+        wanted = _FLEX
     if wanted is not None:
         set_attention(model, wanted)
 
@@ -76,14 +77,18 @@ def require_apart(model: PreTrainedModel, tokens: Sequence[int], *, max_length: 
     Raises:
         UserError: They differ, or the model takes no such rows at all.
     """
-    training = model.training
+    training, attention = model.training, model.config._attn_implementation
     model.eval()
+    if attention == _FLEX:  # it would be compiled, which takes a while and a compiler
+        set_attention(model, "eager")
     try:
         differs = _difference(model, torch.tensor(tokens), max_length) > _TOLERANCE
     except _UNABLE:
         differs = True
     finally:
         model.train(training)
+        if attention == _FLEX:
+            set_attention(model, attention)
     if differs:
         raise UserError(
             "`data.packing` must be concat or none for a model of the type "

@@ -52,13 +52,19 @@ def training_arguments(config: Config, output_dir: Path) -> Seq2SeqTrainingArgum
     Raises:
         UserError: The Trainer refuses them on this machine.
     """
-    return trainer_args.build(
+    arguments = trainer_args.build(
         config.trainer,
         output_dir=output_dir,
         seed=config.seed,
         deterministic=config.deterministic,
         has_validation=bool(config.data.split.validation),
     )
+    if config.model.attention == "flex_attention" and arguments.device.type == "cpu":
+        raise UserError(
+            "`model.attention` must be sdpa, eager or null on a CPU, where flex_attention computes "
+            "no gradients, but is flex_attention instead."
+        )
+    return arguments
 
 
 def train(

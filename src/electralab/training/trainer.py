@@ -222,6 +222,8 @@ class ExperimentTrainer(Seq2SeqTrainer):
         inputs = self._prepare_inputs(inputs)
         with torch.inference_mode(), self.compute_loss_context_manager():
             predictions, labels = self._task.predict(model, inputs, split=self._split)
+        if self.args.torch_compile:  # a CUDA graph writes its outputs anew at each batch
+            predictions = tuple(values.clone() for values in predictions)
         return None, predictions, labels
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
