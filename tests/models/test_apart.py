@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 
 import numpy as np
@@ -221,7 +222,7 @@ def test_what_flex_attention_would_be_compiled_for_is_tried_without_a_compiler(m
         raise RuntimeError("no C++ compiler")
 
     monkeypatch.setattr(of_transformers, "compile_friendly_flex_attention", compiled)
-    model = AutoModelForMaskedLM.from_config(ABLE["bert"])
+    model = AutoModelForMaskedLM.from_config(copy.deepcopy(ABLE["bert"]))
     model.set_attn_implementation("flex_attention")
     require_apart(model, range(10, 18), max_length=40)
     assert model.config._attn_implementation == "flex_attention"
