@@ -50,6 +50,9 @@ class PlainTokenizer:
     @cached_property
     def alone(self) -> Tokenizer:
         """It as it is, for texts that are encoded one by one."""
+        return self._plain()
+
+    def _plain(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
         backend = Tokenizer.from_str(self._description)
@@ -61,8 +64,7 @@ class PlainTokenizer:
     def _with_separator(self) -> Tokenizer | None:
         from tokenizers import AddedToken
 
-        backend = self.alone
-        del self.alone  # which is made anew where it is needed
+        backend = self._plain()
         taken = [token.content for token in backend.get_added_tokens_decoder().values()]
         known = set(backend.get_vocab().values())
         backend.add_tokens([AddedToken(SEPARATOR, normalized=False)])
