@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from electralab.checking.phase_checks import Phase, plan
+from electralab.training import phases
 from electralab.training.phases import PhaseBatches, PhasedCollator, PhasedRows
 from tests.models.conftest import make_collator, make_examples
 
@@ -95,6 +96,21 @@ def test_no_two_phases_draw_alike():
     data = phased(long=70)
     numbers = [{data[phase, index]["index"] for index in range(70)} for phase in (0, 1)]
     assert not numbers[0] & numbers[1]
+
+
+def test_a_process_of_several_does_not_wait_for_its_batches_either(monkeypatch):
+    how = {}
+    monkeypatch.setattr(phases, "prepare_data_loader", lambda *_, **rest: how.update(rest))
+    names = ("num_workers", "pin_memory", "persistent_workers")
+    loading = {f"dataloader_{name}": 0 for name in names} | {"dataloader_prefetch_factor": None}
+    arguments = {"gradient_accumulation_steps": 1, "world_size": 2, "process_index": 0, "seed": 3}
+    trainer = SimpleNamespace(
+        args=SimpleNamespace(**arguments, **loading),
+        data_collator=list,
+        accelerator=SimpleNamespace(device="cuda", non_blocking=True),
+    )
+    phases.phased_loader(trainer, phased(), lambda *_: None)
+    assert how["non_blocking"] is True and how["put_on_device"] is True
 
 
 def test_the_seed_decides():

@@ -22,12 +22,7 @@ from electralab.data.pack import pack
 from electralab.data.ragged import Ragged
 from electralab.data.rows import RowEncoder, write_rows
 from electralab.data.texts import Texts
-from electralab.data.token_ids import (
-    PlainTokenizer,
-    special_ids,
-    threads,
-    tokenised,
-)
+from electralab.data.token_ids import PlainTokenizer, special_ids, threads, tokenised
 from electralab.data.tokenizer import train_tokenizer
 from electralab.errors import UserError
 

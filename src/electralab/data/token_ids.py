@@ -116,10 +116,9 @@ def ids_of(texts: list[str], tokenizer: PlainTokenizer) -> Ragged:
 
 
 def _ids_together(texts: list[str], backend: Tokenizer) -> Ragged | None:
-    """Returns the same of texts in groups, for one more text costs as much as twenty tokens more.
+    """Returns the ids of texts that are encoded in groups; none where one holds the separator.
 
-    Returns:
-        The ids; none where a text holds the separator.
+    A string more costs the tokenizer about as much as twenty tokens more.
     """
     groups, group, characters = [], [], 0
     for text in texts:

@@ -139,6 +139,6 @@ def phased_loader(trainer: Trainer, rows: PhasedRows, in_worker: Callable) -> An
         return trainer.accelerator.prepare(loader)
     # These are the batches of this process already, and of different sizes, of which accelerate
     # would drop some when it shares them out.
+    here = trainer.accelerator
     alone = {"num_processes": 1, "process_index": 0, "put_on_device": True}
-    alone["non_blocking"] = trainer.accelerator.non_blocking
-    return prepare_data_loader(loader, trainer.accelerator.device, **alone)
+    return prepare_data_loader(loader, here.device, non_blocking=here.non_blocking, **alone)
